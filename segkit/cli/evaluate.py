@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from segkit.cli.options import add_network, add_tolerance
+from segkit.cli.options import add_network, add_set, add_tolerance
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,11 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="their masks, stored like those of the training; or a vector file, if the run was "
         "trained on vector labels",
+    )
+    add_set(
+        parser,
+        "how the masks are stored, if not like those of the training, e.g. "
+        "'data.mask_values={0: background, 1: leaf}'; can be repeated",
     )
     _add_outputs(parser)
     _add_measures(parser)
@@ -74,6 +79,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         second_masks=options.second_masks,
         tta=options.tta,
         runtime=options.runtime,
+        settings=options.set,
         progress=progress,
     )
     if options.out:

@@ -26,6 +26,7 @@ from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.pooling import write_counts
+from segkit.evaluation.stored_masks import missing_class_warning, with_stored_masks
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
 from segkit.inference.decoding import at_pixel_size, decode
@@ -93,6 +94,7 @@ def evaluate(
     second_masks: PathLike | None = None,
     tta: str | None = None,
     runtime: str = AUTO,
+    settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a run on images with known masks.
@@ -110,6 +112,8 @@ def evaluate(
         second_masks: A folder of masks of the same images by a second annotator.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
+        settings: How the masks are stored, if not like those of the training, such as
+            "data.mask_values={0: background, 1: leaf}".
         progress: Receives which model is loaded, and the number of scored images.
 
     Returns:
@@ -120,6 +124,7 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
+    opened = opened._replace(config=with_stored_masks(opened.config, settings))
     opened, source, second = _with_masks(opened, images, masks, second_masks)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
@@ -182,9 +187,9 @@ def score_opened(
     watch = ScaleWatch(opened.config.input)
     with progress.counting("scoring", len(part)) as counter:
         report = score_part(opened.predict, opened.config, part, counter, watch, options)
-    warning = watch.warning()
-    if warning:
-        progress.warning(warning)
+    for warning in (watch.warning(), missing_class_warning(opened.config, report)):
+        if warning:
+            progress.warning(warning)
     return report
 
 

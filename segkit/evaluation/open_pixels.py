@@ -6,6 +6,7 @@ A pixel is open for a class if the true mask does not say whether it has the cla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy as np
 from segkit.evaluation.counts import Layers, as_number_or_none, ratios
 from segkit.task import Task
 from segkit.task.layers import layer_of
+
+ALL_PIXELS = "all pixels"
+"""What is scored if every pixel has a label."""
 
 
 def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
@@ -75,3 +79,36 @@ def open_scores(task: Task, counts: np.ndarray, open_pixels: np.ndarray) -> dict
         ends = [as_number_or_none(bound) for bound in bounds[:, label]]
         scores[name] = {"known": share, "dice_bounds": ends}
     return scores
+
+
+def labelled_share(report: Mapping[str, Any]) -> float | None:
+    """Return the share of the pixels that are labelled, as the mean over the classes.
+
+    Args:
+        report: A report, whose "open" has the share of each class.
+
+    Returns:
+        From 0 to 1; None if the report does not say it.
+    """
+    shares = []
+    for values in report.get("open", {}).values():
+        if values["known"] is not None:
+            shares.append(values["known"])
+    if not shares:
+        return None
+    return float(sum(shares) / len(shares))
+
+
+def scored_pixels(report: Mapping[str, Any]) -> str:
+    """Return the pixels that are scored in words, such as "the 2.9 % of the pixels with a label".
+
+    Args:
+        report: A report.
+
+    Returns:
+        The words; `ALL_PIXELS` if all are labelled.
+    """
+    share = labelled_share(report)
+    if share is None or share == 1:
+        return ALL_PIXELS
+    return f"the {100 * share:.3g} % of the pixels that are labelled"

@@ -71,7 +71,10 @@ def _open_classes(report: Mapping[str, Any]) -> list[str]:
         if known is None or known == 1:
             continue
         low, high = map(as_cell, values["dice_bounds"])
-        text = f"{100 * known:.3g} % of the pixels are known, Dice {low} to {high}"
+        text = (
+            f"{100 * known:.3g} % of the pixels are labelled; Dice would be {low} if all others "
+            f"were wrong and {high} if they were right"
+        )
         lines.append((known, f"{shown(label)}: {text}"))
     return [line for _, line in sorted(lines)[:_MOST_OPEN]]
 

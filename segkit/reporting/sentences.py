@@ -9,6 +9,7 @@ from typing import Any
 
 from segkit.evaluation.error_causes import CONFUSED
 from segkit.evaluation.intervals import PROMISED
+from segkit.evaluation.open_pixels import ALL_PIXELS, scored_pixels
 from segkit.run.folder import Row
 
 CAUSES = {
@@ -66,6 +67,9 @@ def _score(scores: Mapping[str, Any], where: str) -> str:
             f", and from {ends['lowest']:.3f} to {ends['highest']:.3f} on a single {unit}; for "
             f"fewer than {PROMISED} {unit}s no interval can be promised"
         )
+    pixels = scored_pixels(scores)
+    if pixels != ALL_PIXELS:
+        sentence += f"; it counts only {pixels}"
     if scores.get("part") == "validation":
         sentence += "; it is optimistic, because the best epoch was chosen on these images"
     return f"{sentence}."

@@ -14,6 +14,7 @@ import yaml
 
 from segkit.config import RunConfig
 from segkit.data.pixel_size import size_in_words
+from segkit.evaluation.open_pixels import scored_pixels
 from segkit.task import Task
 
 METRICS = {
@@ -64,6 +65,7 @@ def model_card(
     }
     if report is not None:
         values["scores"] = _score_rows(config.task, report)
+        values["scored_pixels"] = scored_pixels(report)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("segkit.training", "templates"),
         autoescape=False,  # noqa: S701 (Markdown, and names are escaped by `escape`)
