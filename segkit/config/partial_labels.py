@@ -55,6 +55,9 @@ class PartialLabels(Section):
     transparent: Literal["error", "void"] = "error"
     """Whether a mask file with transparent pixels is an error, or pixels that are not opaque are
     unlabelled (void), as around strokes on a layer of a paint program."""
+    other_values: Literal["error", "void"] = "error"
+    """Whether a value or colour that no entry of `mask_values` or `mask_colours` names is an error,
+    or its pixels are unlabelled (void), as where strokes of a smooth brush cross."""
     outside_shapes: Literal["auto", "background", "void"] = "auto"
     """Whether pixels outside all shapes are background or unlabelled (void); auto means background,
     except for tools that define it."""
@@ -68,6 +71,11 @@ class PartialLabels(Section):
     labelling tools, and an error for boxes without a segmentation in COCO files and YOLO's."""
     labelled_area: LabelledAreaConfig | None = None
     """The part of each image that was labelled; all pixels outside of it are unlabelled."""
+
+    @property
+    def others_void(self) -> bool:
+        """Whether values and colours that no entry names are unlabelled."""
+        return self.other_values == "void"
 
     def check_outside(self) -> None:
         """Check that no two settings say what pixels outside of shapes are.

@@ -25,6 +25,7 @@ OF_AN_ANNOTATOR = (
     "mask_values",
     "mask_colours",
     "colour_tolerance",
+    "other_values",
     "mask_threshold",
     "mask_ids",
     "on_top",
@@ -48,6 +49,7 @@ OF_AN_ANNOTATOR = (
 OF_HARD_MASKS = (
     "mask_values",
     "mask_colours",
+    "other_values",
     "mask_threshold",
     "mask_ids",
     "on_top",

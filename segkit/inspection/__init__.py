@@ -5,6 +5,7 @@ find_config.py        the config that reads the data, from a file or detected by
 fingerprint.py        the facts of each sample; intensities.py has the statistics of its values
 problems.py           all problems, each a problem.py with a code
 class_problems.py     problems of classes: missing, rare, unlabelled, on one side, tiny
+stroke_problems.py    problems of sparse labels: no background, a canvas that is a class
 copy_problems.py      problems of equal images; near_duplicates.py finds nearly equal ones
 copies_together.py    puts copies into one part, where segkit itself divides the samples
 group_problems.py     groups in two parts; proposals of groups from names and folders

@@ -36,21 +36,29 @@ def background_names(task: Task) -> list[Problem]:
     found = []
     for index in task.foreground:
         name = task.classes[index]
-        letters = "".join(letter for letter in name.lower() if letter.isalpha())
-        if letters in UNLABELLED_LIKE:
+        if _letters(name) in UNLABELLED_LIKE:
             message = (
                 f"the class {name!r} is trained and scored as an object. If its pixels are "
                 f"unlabelled, map its value to void (data.mask_values or data.mask_colours). If "
                 f"they are the background, {_as_background(task, name)}"
             )
             found.append(problem_of("warning", "background-name", message))
-        elif "background" in letters or letters in BACKGROUND_LIKE:
+        elif is_background_like(name):
             message = (
                 f"the class {name!r} is trained and scored as an object. If it is the background, "
                 f"{_as_background(task, name)}"
             )
             found.append(problem_of("warning", "background-name", message))
     return found
+
+
+def is_background_like(name: str) -> bool:
+    """Return whether many data sets use a name like this for the background."""
+    return "background" in _letters(name) or _letters(name) in BACKGROUND_LIKE
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalpha())
 
 
 def _as_background(task: Task, name: str) -> str:
@@ -197,8 +205,8 @@ def _never_absent(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Pr
     if never:
         message = (
             f"the masks say of no pixel that it is not {', not '.join(never)}, so a network that "
-            f"finds it everywhere would be right. Label pixels without it, or images in which all "
-            f"of it is annotated"
+            f"finds it everywhere would be right. Label pixels without it (draw strokes of the "
+            f"background, too), or images in which all of it is annotated"
         )
         yield problem_of("warning", "never-absent", message)
 

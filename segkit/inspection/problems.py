@@ -11,6 +11,7 @@ from segkit.inspection.class_problems import background_names, find_class_proble
 from segkit.inspection.copy_problems import find_copies
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.problem import Level, Problem, problem_of
+from segkit.inspection.stroke_problems import find_stroke_problems
 from segkit.inspection.ranges import odd_ranges
 from segkit.io.image_files import LeftOut
 from segkit.system.terminal import shown
@@ -47,6 +48,7 @@ def find_problems(
         found += find_copies(facts)
     if facts and is_complete:
         found += find_class_problems(task, facts, flips)
+        found += find_stroke_problems(task, facts)
         found += _flat_images(facts)
         found += odd_ranges(facts)
     return sorted(found, key=lambda problem: problem.level)

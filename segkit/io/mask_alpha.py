@@ -18,13 +18,14 @@ def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
         path: The file, for messages.
 
     Raises:
-        DataError: If a pixel is not opaque.
+        DataError: If a pixel is not opaque; with another code if none is, but some are painted.
     """
     if array.shape[-1] not in (2, 4):
         return array
     opaque = 1
     if np.issubdtype(array.dtype, np.integer):
         opaque = np.iinfo(array.dtype).max
+    _check_opacity(array[..., -1], opaque, path)
     if (array[..., -1] != opaque).any():
         raise DataError(
             f"{path}: a mask with a transparent part. If nothing was labelled there, as around "
@@ -35,11 +36,15 @@ def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
     return array[..., :-1]
 
 
-def opaque_pixels(stored: Pixels) -> Pixels:
+def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
     """Return values without an alpha channel, valid where it is opaque, and 0 elsewhere.
 
     Args:
         stored: The content of a mask file; there is an alpha channel if it has 2 or 4 channels.
+        path: The file, for messages.
+
+    Raises:
+        DataError: If something is painted, but no pixel is opaque.
     """
     values = stored.values
     if values.ndim != 3 or values.shape[-1] not in (2, 4):
@@ -48,5 +53,18 @@ def opaque_pixels(stored: Pixels) -> Pixels:
     if np.issubdtype(values.dtype, np.integer):
         opaque = np.iinfo(values.dtype).max
     is_opaque = np.asarray(values[..., -1] == opaque)
+    _check_opacity(values[..., -1], opaque, path)
     shown = np.where(is_opaque[..., None], values[..., :-1], 0).astype(values.dtype)
     return without_holes(stored._replace(values=shown, valid=both(stored.valid, is_opaque)))
+
+
+def _check_opacity(alpha: np.ndarray, opaque: int, path: Path) -> None:
+    """Raise `DataError` if something is painted, but no pixel is opaque."""
+    highest = alpha.max(initial=0)
+    if 0 < highest < opaque:
+        raise DataError(
+            f"{path}: no pixel is fully opaque; the highest alpha is {highest} of {opaque} "
+            f"({100 * float(highest) / opaque:.0f} %). Only opaque pixels have a label, so draw "
+            f"with a hard brush at 100 % opacity",
+            "mask-opacity",
+        )

@@ -132,7 +132,7 @@ def read_colour_pixels(
         else:
             stored = Pixels(_picture_colours(path, pages))
         if opaque_only:
-            stored = opaque_pixels(stored)
+            stored = opaque_pixels(stored, path)
         array = _three_channels(stored.values, path)
     if array.dtype != np.uint8 or array.shape[-1] != 3:
         message = f"{path}: a colour mask is 8-bit RGB; found {array.dtype} {array.shape}"
@@ -203,7 +203,7 @@ def _stored(
         else:
             stored = codecs.read_stored(path, pages)
     if opaque_only:
-        stored = opaque_pixels(stored)
+        stored = opaque_pixels(stored, path)
     if stored.white:
         stored = _from_white(stored, path, threshold is not None)
     if threshold is None:

@@ -26,6 +26,7 @@ PLACES = (
 VALUES = (
     "mask_values",
     "mask_colours",
+    "other_values",
     "mask_threshold",
     "mask_ids",
     "mask_probabilities",

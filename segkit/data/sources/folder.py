@@ -10,7 +10,13 @@ import numpy as np
 from segkit.config import DataConfig, MaskFilesConfig
 from segkit.config.sets import annotated, for_new_masks
 from segkit.data.sources.coding import check_written
-from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
+from segkit.data.sources.labels import (
+    YesNo,
+    as_ids,
+    check_mapped_names,
+    check_mask_ids,
+    check_other_values,
+)
 from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.pair_pages import Pairs
@@ -76,7 +82,10 @@ class FolderSource:
         if data.masks is not None and data.list_file is None:
             check_written(data.masks, data, self._file_task)
         self._yes_no = YesNo(
-            self._file_task, data.mask_values, instances=data.mask_ids == "instances"
+            self._file_task,
+            data.mask_values,
+            instances=data.mask_ids == "instances",
+            others_void=data.others_void,
         )
         are_yes_no = not self._file_task.stores_ids and data.mask_values is None
         self._palettes = Palettes(yes_no=are_yes_no)
@@ -191,7 +200,8 @@ class FolderSource:
 
     def _as_ids(self, stored: Pixels, where: str) -> np.ndarray:
         self._palettes.check(stored.values, stored.palette, where)
-        return as_ids(stored.values, self.task, self.data.mask_values, where)
+        mapping = self.data.mask_values
+        return as_ids(stored.values, self.task, mapping, where, self.data.others_void)
 
     def _as_yes_no(self, stored: Pixels, where: str) -> np.ndarray:
         if self.data.mask_ids == "instances":
@@ -257,8 +267,11 @@ class FolderSource:
         return void_where_invalid(self._named_colours(filled, path), stored.valid)
 
     def _named_colours(self, rgb: np.ndarray, path: Path) -> np.ndarray:
-        colours = self.data.mask_colours or {}
-        return from_colours(rgb, self._file_task, colours, self.data.colour_tolerance, str(path))
+        data = self.data
+        colours = data.mask_colours or {}
+        return from_colours(
+            rgb, self._file_task, colours, data.colour_tolerance, str(path), data.others_void
+        )
 
     def _read_bands(self, path: Path) -> np.ndarray:
         """Return the multilabel mask in a file with one band per class."""
@@ -316,6 +329,7 @@ def _layout_of(task: Task, has_class_files: bool) -> MaskLayout:
 
 def _check_meanings(data: DataConfig, task: Task) -> None:
     """Raise `ConfigError` if a value or colour means something that the task does not have."""
+    check_other_values(data)
     if data.mask_values is not None:
         check_mapped_names(data.mask_values, task)
     if data.mask_colours is not None:

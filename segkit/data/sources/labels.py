@@ -55,6 +55,17 @@ def check_mapped_names(
         )
 
 
+def check_other_values(data: DataConfig) -> None:
+    """Raise `ConfigError` if other values are void, but no setting names values."""
+    if data.others_void and data.mask_values is None and data.mask_colours is None:
+        raise ConfigError(
+            "is about the values that data.mask_values or data.mask_colours does not name; set one "
+            "of them",
+            "missing-setting",
+            setting="data.other_values",
+        )
+
+
 def values_by_name(mapping: Mapping[Stored, Meaning], task: Task) -> dict[Stored, int]:
     """Return the mask value of each stored value.
 
@@ -72,7 +83,11 @@ def values_by_name(mapping: Mapping[Stored, Meaning], task: Task) -> dict[Stored
 
 
 def as_ids(
-    raw: np.ndarray, task: Task, mapping: Mapping[int, Meaning] | None, where: str
+    raw: np.ndarray,
+    task: Task,
+    mapping: Mapping[int, Meaning] | None,
+    where: str,
+    others_void: bool = False,
 ) -> np.ndarray:
     """Convert stored values to class ids.
 
@@ -81,6 +96,7 @@ def as_ids(
         task: The task of the mask file.
         mapping: What each value means (`data.mask_values`); None if values are class ids already.
         where: The file, for messages.
+        others_void: Whether values that the mapping does not name are void, instead of an error.
 
     Returns:
         (H, W) uint8: class ids, and 255 for void.
@@ -90,7 +106,7 @@ def as_ids(
     """
     if mapping is None:
         return task.without_sets.encode(raw, where)
-    return _apply(raw, values_by_name(mapping, task), where)
+    return _apply(raw, values_by_name(mapping, task), where, others_void)
 
 
 def as_yes_no(
@@ -99,6 +115,7 @@ def as_yes_no(
     mapping: Mapping[int, Meaning] | None,
     where: str,
     palette: np.ndarray | None = None,
+    others_void: bool = False,
 ) -> tuple[np.ndarray, int | None]:
     """Convert the stored values of a yes/no mask.
 
@@ -112,6 +129,7 @@ def as_yes_no(
         mapping: What each value means (`data.mask_values`), or None.
         where: The file, for messages.
         palette: Colours (N, 3) uint8 of the values, or None.
+        others_void: Whether values that the mapping does not name are void, instead of an error.
 
     Returns:
         (H, W) uint8: 0, 1, and 255 for void. The value that means yes; None if it does not occur,
@@ -121,7 +139,7 @@ def as_yes_no(
         DataError: If a value has no meaning.
     """
     if mapping is not None:
-        return _apply(raw, values_by_name(mapping, task), where), None
+        return _apply(raw, values_by_name(mapping, task), where, others_void), None
     if palette is not None and is_black_and_white(raw, palette):
         return (palette[raw][..., 0] > 0).astype(np.uint8), None
     found = values_of(raw)
@@ -194,14 +212,20 @@ class YesNo:
         task: The task of the mask files.
         mapping: What each value means (`data.mask_values`), or None.
         instances: Whether the masks number single objects, so that every number above 0 means yes.
+        others_void: Whether values that the mapping does not name are void, instead of an error.
     """
 
     def __init__(
-        self, task: Task, mapping: Mapping[int, Meaning] | None, instances: bool = False
+        self,
+        task: Task,
+        mapping: Mapping[int, Meaning] | None,
+        instances: bool = False,
+        others_void: bool = False,
     ) -> None:
         self.task = task
         self.mapping = mapping
         self.instances = instances
+        self.others_void = others_void
         self._first: tuple[int, str] | None = None
 
     @property
@@ -227,7 +251,7 @@ class YesNo:
         """
         if self.instances:
             return objects_as_class(raw, where)
-        mask, yes = as_yes_no(raw, self.task, self.mapping, where, palette)
+        mask, yes = as_yes_no(raw, self.task, self.mapping, where, palette, self.others_void)
         if yes is None:
             return mask
         if self._first is None:
@@ -242,19 +266,20 @@ class YesNo:
         return mask
 
 
-def _apply(raw: np.ndarray, values: Mapping[int, int], where: str) -> np.ndarray:
+def _apply(raw: np.ndarray, values: Mapping[int, int], where: str, others_void: bool) -> np.ndarray:
     """Return the mask value of each stored value."""
     found = values_of(raw).tolist()
     unknown = [value for value in found if value not in values]
-    if unknown:
+    if unknown and not others_void:
         raise DataError(
             f"{where}: values that data.mask_values does not name: {_list_values(unknown)}; "
-            f"it names {sorted(values)}",
+            f"it names {sorted(values)}. Name them, too, or set data.other_values: void if their "
+            f"pixels are unlabelled",
             "mask-values",
         )
     result = np.empty(raw.shape, np.uint8)
     for value in found:
-        result[raw == value] = values[value]
+        result[raw == value] = values.get(value, VOID)
     return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from segkit.data.sources.labels import values_by_name
 from segkit.data.sources.palettes import pack_colours
 from segkit.errors import DataError
-from segkit.task import Task
+from segkit.task import VOID, Task
 from segkit.task.sets import Meaning
 
 MOST_LISTED = 8
@@ -17,7 +17,12 @@ MOST_LISTED = 8
 
 
 def from_colours(
-    rgb: np.ndarray, task: Task, mapping: Mapping[str, Meaning], tolerance: int, where: str
+    rgb: np.ndarray,
+    task: Task,
+    mapping: Mapping[str, Meaning],
+    tolerance: int,
+    where: str,
+    others_void: bool = False,
 ) -> np.ndarray:
     """Convert the colours of a mask to values.
 
@@ -28,6 +33,7 @@ def from_colours(
         tolerance: Largest difference per channel (0 to 255) with which another colour counts as the
             nearest named one.
         where: The file, for messages.
+        others_void: Whether all other colours are void, instead of an error.
 
     Returns:
         (H, W) uint8: class ids, or 0 and 1 in a yes/no mask, and 255 for void.
@@ -50,9 +56,10 @@ def from_colours(
     others, pixels = np.unique(packed[~is_named], return_counts=True)
     distance = np.abs(_channels(others)[:, None] - _channels(np.array(list(named)))).max(-1)
     is_far = distance.min(1) > tolerance
-    if is_far.any():
+    if is_far.any() and not others_void:
         raise _unknown_colours(others[is_far], pixels[is_far], mapping, tolerance, where)
     nearest = np.array(list(named.values()), np.uint8)[distance.argmin(1)]
+    nearest[is_far] = VOID
     result[~is_named] = nearest[np.searchsorted(others, packed[~is_named])]
     return result
 
@@ -72,12 +79,17 @@ def _unknown_colours(
     listed = []
     for i in np.argsort(-pixels)[:MOST_LISTED]:
         listed.append(f"#{int(colours[i]):06x} ({int(pixels[i])} pixels)")
-    advice = "Add them to data.mask_colours, or to void"
+    advice = (
+        "Add them to data.mask_colours, or set data.other_values: void if such pixels are "
+        "unlabelled"
+    )
     if len(colours) > MOST_LISTED:
         listed.append(f"... ({len(colours)} colours)")
         advice = (
             "So many colours come from smoothed edges or JPEG; with data.colour_tolerance colours "
-            "near a named one count as that one"
+            "near a named one count as that one. If they are strokes, save the layer with "
+            "transparency or draw with a hard pencil; data.other_values: void makes the pixels of "
+            "these colours unlabelled"
         )
     near = f" within {tolerance}" if tolerance else ""
     return DataError(

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from segkit.config import DataConfig, MaskFilesConfig
-from segkit.data.sources.labels import YesNo, as_ids, check_mapped_names, check_mask_ids
+from segkit.data.sources.labels import (
+    YesNo,
+    as_ids,
+    check_mapped_names,
+    check_mask_ids,
+    check_other_values,
+)
 from segkit.data.sources.mask_layers import check_on_top, from_layers
 from segkit.data.sources.pair_names import parts_by_folder
 from segkit.data.sources.scan_masks import Layer, Segments
@@ -57,7 +63,13 @@ class ScanSource:
         file_task = task.layer_task if self.has_class_files else task
         if data.mask_values is not None:
             check_mapped_names(data.mask_values, file_task)
-        self._yes_no = YesNo(file_task, data.mask_values, instances=data.mask_ids == "instances")
+        check_other_values(data)
+        self._yes_no = YesNo(
+            file_task,
+            data.mask_values,
+            instances=data.mask_ids == "instances",
+            others_void=data.others_void,
+        )
         self._check_layers()
 
     @property
@@ -141,7 +153,9 @@ class ScanSource:
         if "" in layers:
             layer = layers[""]
             if self.task.stores_ids:
-                return as_ids(layer.values, self.task, self.data.mask_values, layer.where)
+                mapping = self.data.mask_values
+                others_void = self.data.others_void
+                return as_ids(layer.values, self.task, mapping, layer.where, others_void)
             return self._yes_no(layer.values, layer.where)
         masks = {}
         for label, layer in layers.items():

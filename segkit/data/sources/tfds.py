@@ -14,6 +14,7 @@ from segkit.data.sources.labels import (
     as_ids,
     check_mapped_names,
     check_mask_ids,
+    check_other_values,
 )
 from segkit.data.sources.mask_colours import from_colours
 from segkit.data.sources.pair_names import PARTS
@@ -74,7 +75,13 @@ class TfdsSource:
         self._reading = MaskReading(data.mask_values)
         if ready is not None and self.mask_key == ready.mask_key:
             self._reading = _choose_reading(ready, data, task, info.name)
-        self._yes_no = YesNo(task, self._reading.values, instances=data.mask_ids == "instances")
+        check_other_values(data)
+        self._yes_no = YesNo(
+            task,
+            self._reading.values,
+            instances=data.mask_ids == "instances",
+            others_void=data.others_void,
+        )
         self.parts: dict[str, list[str]] = {}
         self._locations: dict[str, RecordLocation] = {}
         without_masks = ready.without_masks if ready else ()
@@ -148,7 +155,8 @@ class TfdsSource:
             return self._one_band_per_class(as_planes(stored), where)
         values = _one_channel(stored, self._reading.band, where)
         if self.task.stores_ids:
-            return as_ids(values, self.task, self._reading.values, where)
+            mapping = self._reading.values
+            return as_ids(values, self.task, mapping, where, self.data.others_void)
         return self._yes_no(values, where)
 
     def _named_colours(
@@ -159,7 +167,8 @@ class TfdsSource:
                 f"{where}: a colour mask is 8-bit RGB; found {stored.dtype} {stored.shape}",
                 "mask-channels",
             )
-        return from_colours(stored, self.task, colours, self.data.colour_tolerance, where)
+        tolerance = self.data.colour_tolerance
+        return from_colours(stored, self.task, colours, tolerance, where, self.data.others_void)
 
     def _one_band_per_class(self, stored: np.ndarray, where: str) -> np.ndarray:
         if stored.shape[-1] != self.task.channels:

@@ -12,6 +12,7 @@ scans.py      volumes, DICOM series and their masks
 films.py      films and masks of their frames
 palettes.py   whether the indices or the colours of a palette are the classes
 file_tags.py  tags of files that change the meaning of their values
+other_values.py  the share of pixels whose value no entry names
 strokes.py    strokes of a paint program, with pixels that nobody painted
 vector.py     the layer and the column of a vector file with the labels of maps
 folders.py    the content of the mask files of a config's data

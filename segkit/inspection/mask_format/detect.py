@@ -30,6 +30,7 @@ from segkit.inspection.mask_format.guess import Guess, default_names, layered_gu
 from segkit.inspection.mask_format.instances import Objects, numbered_objects
 from segkit.inspection.mask_format.label_places import choose_place, place_of_masks, places_in
 from segkit.inspection.mask_format.label_tools import detect_labels
+from segkit.inspection.mask_format.other_values import describe_others
 from segkit.inspection.mask_format.palettes import by_palette
 from segkit.inspection.mask_format.scans import (
     Folders,
@@ -37,7 +38,7 @@ from segkit.inspection.mask_format.scans import (
     holds_scans,
     scan_folders,
 )
-from segkit.inspection.mask_format.strokes import read_transparent, unpainted_doubts
+from segkit.inspection.mask_format.strokes import ask_about_unpainted, read_transparent
 from segkit.inspection.mask_format.values import (
     classify_colours,
     classify_grey_levels,
@@ -319,17 +320,24 @@ def _classify_files(
 ) -> Guess:
     """Return how to read mask files, from the settings or from their content."""
     stated = read_settings(data, classes)
-    if stated:
+    if stated and not data.others_void:
         return stated
     paths: list[Path] = []
     for path in masks:
         paths += planes_of_pages(path, data.pages, data.axes)
     scanned = scan_masks(paths, progress, data.pages)
+    if stated:
+        return stated._replace(read_as=f"{stated.read_as}{describe_others(data, scanned)}")
     data, scanned, doubts = read_transparent(data, scanned)
     guess = _classify_contents(data, paths, by_palette(scanned), classes)
-    doubts += [*tag_doubts(guess.task, scanned), *unpainted_doubts(guess, by_palette(scanned))]
+    guess = ask_about_unpainted(guess, by_palette(scanned))
+    doubts += tag_doubts(guess.task, scanned)
     decoded = decoded_masks(paths, scanned)
-    return guess._replace(decoded=decoded, doubts=(*guess.doubts, *doubts))
+    return guess._replace(
+        decoded=decoded,
+        doubts=(*guess.doubts, *doubts),
+        read_as=f"{guess.read_as}{describe_others(guess.data, scanned)}",
+    )
 
 
 def _classify_contents(
@@ -368,7 +376,7 @@ def _nothing_readable(data: DataConfig, scanned: Sequence[Stored]) -> DataError:
     code = "empty"
     if scanned:
         message += f"; the first: {scanned[0].description}"
-        if scanned[0].code in TAG_CODES:
+        if scanned[0].code in TAG_CODES or scanned[0].code == "mask-opacity":
             code = scanned[0].code
     return DataError(message, code)
 

@@ -17,6 +17,7 @@ from segkit.data.sources.source import Source, Subset
 from segkit.data.sources.wrapped import WrappedSource
 from segkit.inspection.mask_format.contents import Stored, describe_kinds, objects_in, scan_masks
 from segkit.inspection.mask_format.instances import Objects
+from segkit.inspection.mask_format.other_values import describe_others
 from segkit.task.sets import in_words
 
 MOST_VALUES = 24
@@ -77,7 +78,7 @@ def _describe_files(
     words = [describe_kinds(scanned), _describe_values(scanned)]
     if objects:
         words.append(str(objects))
-    words.append(_describe_settings(data))
+    words.append(_describe_settings(data) + describe_others(data, scanned))
     return "; ".join(word for word in words if word), objects
 
 

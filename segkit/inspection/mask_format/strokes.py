@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from segkit.config import DataConfig
 from segkit.inspection.mask_format.contents import Stored
 from segkit.inspection.mask_format.guess import Doubt, Guess
+from segkit.task import VOID
 
 UNPAINTED = 0.9
 """Least share of the most common value in each mask of strokes."""
@@ -49,23 +50,20 @@ def _refused(stored: Stored) -> Stored:
     return stored._replace(form="broken", description=message, code="mask-alpha", pixels={})
 
 
-def unpainted_doubts(guess: Guess, scanned: Sequence[Stored]) -> list[Doubt]:
-    """Return a doubt if one value covers nearly all of every mask, beside two others at least.
+def ask_about_unpainted(guess: Guess, scanned: Sequence[Stored]) -> Guess:
+    """Add a doubt if one value covers nearly all of the masks, beside two others at least.
+
+    The values are then named in the settings, so that the user can change what they mean.
 
     Args:
         guess: How the masks are read.
         scanned: The contents of the mask files.
     """
-    readable = [stored.pixels for stored in scanned if stored.form != "broken" and stored.pixels]
-    if not readable or not guess.task.stores_ids:
-        return []
-    common = {max(pixels, key=lambda value: pixels[value]) for pixels in readable}
-    shares = [max(pixels.values()) / sum(pixels.values()) for pixels in readable]
-    fewest = min(len(pixels) for pixels in readable)
-    values = {value for pixels in readable for value in pixels}
-    if len(common) > 1 or fewest < 3 or min(shares) < UNPAINTED or len(values) > MOST_PAINTED:
-        return []
-    value = common.pop()
+    if not guess.task.stores_ids:
+        return guess
+    value, share = _unpainted_value(scanned)
+    if value is None:
+        return guess
     meanings = _meanings(guess)
     setting = "mask_values"
     text = str(value)
@@ -73,17 +71,46 @@ def unpainted_doubts(guess: Guess, scanned: Sequence[Stored]) -> list[Doubt]:
         setting = "mask_colours"
         text = f"#{value:06x}"
     if meanings.get(text) in (None, "void"):
-        return []
-    meanings[text] = "void"
-    listed = ", ".join(f"{key!r}: {name}" for key, name in meanings.items())
+        return guess
+    advised = meanings | {text: "void"}
+    listed = ", ".join(f"{key!r}: {name}" for key, name in advised.items())
     if setting == "mask_values":
         listed = listed.replace("'", "")
+        named = {int(key): name for key, name in meanings.items()}
+        guess = guess._replace(data=guess.data.model_copy(update={"mask_values": named}))
     message = (
-        f"{text} covers at least {100 * min(shares):.0f} % of every mask, and every mask has two "
-        f"other values, as strokes of a paint program have. If nobody painted these pixels, set "
+        f"{text} covers at least {100 * share:.0f} % of every mask that has it, beside two other "
+        f"values at least, as in strokes of a paint program. If nobody painted these pixels, set "
         f"data.{setting}: {{{listed}}}"
     )
-    return [Doubt("strokes", message)]
+    return guess._replace(doubts=(*guess.doubts, Doubt("strokes", message)))
+
+
+def _unpainted_value(scanned: Sequence[Stored]) -> tuple[int | None, float]:
+    """Return the value that nobody may have painted, and its least share of a mask that has it.
+
+    Masks without this value have transparent pixels instead.
+    """
+    readable = [stored for stored in scanned if stored.form != "broken" and stored.pixels]
+    values: set[int] = set()
+    common: set[int] = set()
+    for stored in readable:
+        values.update(stored.pixels)
+        if not stored.transparent:
+            common.add(max(stored.pixels, key=lambda value: stored.pixels[value]))
+    if len(common) != 1 or len(values) > MOST_PAINTED:
+        return None, 0.0
+    value = common.pop()
+    shares = []
+    for stored in readable:
+        if value not in stored.pixels:
+            continue
+        if len(stored.pixels) < 3:
+            return None, 0.0
+        shares.append(stored.pixels[value] / sum(stored.pixels.values()))
+    if min(shares) < UNPAINTED:
+        return None, 0.0
+    return value, min(shares)
 
 
 def _meanings(guess: Guess) -> dict[str, str]:
@@ -93,4 +120,5 @@ def _meanings(guess: Guess) -> dict[str, str]:
         return {colour: str(name) for colour, name in data.mask_colours.items()}
     if data.mask_values is not None:
         return {str(value): str(name) for value, name in data.mask_values.items()}
-    return {str(value): name for value, name in enumerate(guess.task.classes)}
+    meanings = {str(value): name for value, name in enumerate(guess.task.classes)}
+    return meanings | {str(VOID): "void"}

@@ -11,7 +11,7 @@ import numpy as np
 
 from segkit.config import DataConfig
 from segkit.data.sources.labels import yes_values
-from segkit.errors import DataError
+from segkit.errors import ConfigError, DataError
 from segkit.inspection.mask_format.guess import Doubt, Guess, binary_task
 from segkit.task import VOID, YES_NO, Task
 from segkit.task.sets import class_names
@@ -52,7 +52,24 @@ def read_settings(data: DataConfig, classes: Sequence[str]) -> Guess | None:
     words = "values as the settings name them"
     if set(names) <= set(YES_NO):
         return Guess(data, binary_task(classes), words)
-    return Guess(data, Task.multiclass(names), words)
+    if classes and set(classes) != set(names):
+        setting = "mask_values" if data.mask_values else "mask_colours"
+        raise ConfigError(
+            f"names the classes {', '.join(names)}, and --classes names {', '.join(classes)}; name "
+            f"them in one of both",
+            "contradiction",
+            setting=f"data.{setting}",
+        )
+    return Guess(data, _exclusive_task(list(classes) or names), words)
+
+
+def _exclusive_task(names: Sequence[str]) -> Task:
+    """Return the task of classes that exclude each other; one class alone is yes or no."""
+    if list(names) == ["background"]:
+        return Task.binary("object")
+    if len(names) == 1:
+        return Task.binary(names[0])
+    return Task.multiclass(names)
 
 
 def classify_instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
@@ -264,12 +281,13 @@ def classify_colours(
     smallest = 1e-5 * pixels.total()
     common = [colour for colour, count in pixels.most_common(MOST_IDS) if count > smallest]
     blended = _blended(pixels, common)
-    if blended:
+    if data.other_values == "void":
+        common = [colour for colour in common if colour not in blended]
+    elif blended:
         raise DataError(
             f"{data.masks or data.list_file}: the masks ({words}) have {len(blended)} rare colours "
-            f"between others ({_list_colours(blended, 3)}), like smoothed edges. Save the masks "
-            f"without smoothing, or name the classes' colours in a config (data.mask_colours), "
-            f"with data.colour_tolerance for similar colours",
+            f"between others ({_list_colours(blended, 3)}), like smoothed edges. "
+            f"{_advice_for_blends(data)}",
             "mask-soft-edges",
         )
     ordered = sorted(common, key=lambda colour: (colour != 0, colour))
@@ -282,7 +300,21 @@ def classify_colours(
         words += f"; {rare} rare colours"
     if len(ordered) == 2 and names[0] == "background":
         return Guess(data, Task.binary(names[1]), words)
-    return Guess(data, Task.multiclass(names), words)
+    return Guess(data, _exclusive_task(names), words)
+
+
+def _advice_for_blends(data: DataConfig) -> str:
+    if data.transparent == "void":
+        return (
+            "If they are where strokes of a smooth brush cross, draw with a hard pencil, or set "
+            "data.other_values: void, which makes the pixels of these colours unlabelled"
+        )
+    return (
+        "Save the masks without smoothing, or name the classes' colours in a config "
+        "(data.mask_colours), with data.colour_tolerance for similar colours. If they are strokes, "
+        "save the layer with transparency or draw with a hard pencil; data.other_values: void "
+        "makes the pixels of these colours unlabelled"
+    )
 
 
 def _colour_names(ordered: Sequence[int], classes: Sequence[str]) -> list[str]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from segkit import VOID, DataError, Task, inspect
+from segkit import VOID, ConfigError, DataError, Task, inspect
 from segkit.config import DataConfig
 from segkit.data.sources.source import open_source
+from segkit.inspection.inspect import Inspection
 from tests.helpers.errors import fails
 
 RED = (255, 0, 0)
@@ -113,3 +114,152 @@ def test_some_transparent_masks_among_others_stay_an_error(tmp_path: Path) -> No
     found = inspect(images, masks)
     assert found.wrong
     assert "mask-alpha" in [problem.code for problem in found.problems]
+
+
+def codes(found: Inspection) -> list[str]:
+    """Return the codes of the problems."""
+    return [problem.code for problem in found.problems]
+
+
+def repaint(masks: Path, colour: tuple[int, int, int], other: tuple[int, int, int, int]) -> None:
+    """Replace an opaque colour in each mask."""
+    for path in masks.iterdir():
+        pixels = np.array(Image.open(path))
+        pixels[(pixels == (*colour, 255)).all(-1)] = other
+        Image.fromarray(pixels).save(path)
+
+
+def blend(masks: Path) -> int:
+    """Give some pixels of each mask a colour between red and blue, and return their number."""
+    count = 0
+    for path in masks.iterdir():
+        picture = Image.open(path)
+        for step in range(1, 8):
+            colour = (32 * step, 0, 255 - 32 * step)
+            picture.putpixel((step, 0), (*colour, 255) if picture.mode == "RGBA" else colour)
+            count += 1
+        picture.save(path)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"), [(["a", "b"], True), (["background", "a"], False)]
+)
+def test_strokes_without_a_class_of_the_background_get_a_warning(
+    tmp_path: Path, classes: list[str], expected: bool
+) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    colours = f"{{'#0000ff': {classes[0]}, '#ff0000': {classes[1]}}}"
+    extra = ["data.transparent=void", f"data.mask_colours={colours}"]
+    assert ("no-background" in codes(inspect(images, masks, settings=extra))) == expected
+
+
+@pytest.mark.parametrize("share", ["strokes", "complete"])
+def test_a_background_without_strokes_gets_a_warning_if_the_labels_are_sparse(
+    tmp_path: Path, share: str
+) -> None:
+    images, masks = strokes(tmp_path, "transparent" if share == "strokes" else "red")
+    colours = "{'#00ff00': background, '#ff0000': a, '#0000ff': b}"
+    extra = ["data.transparent=void", f"data.mask_colours={colours}"]
+    found = codes(inspect(images, masks, settings=extra))
+    assert ("no-background" in found) == (share == "strokes")
+
+
+def test_strokes_of_one_colour_are_inspected(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    repaint(masks, BLUE, (0, 0, 0, 0))
+    found = inspect(images, masks, classes=["disc"])
+    assert found.task.kind == "binary"
+    assert found.task.classes == ("disc",)
+    assert found.summary().classes["disc"].share == 1
+    assert "never-absent" in codes(found)
+
+
+def test_blended_colours_are_void_if_a_setting_says_so(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "transparent", count=12)
+    blends = blend(masks)
+    assert "mask-soft-edges" in codes(inspect(images, masks))
+    classes = ["background", "disc"]
+    found = inspect(images, masks, classes=classes, settings=["data.other_values=void"])
+    assert not found.wrong
+    opaque = sum(
+        int((np.asarray(Image.open(path))[..., 3] == 255).sum()) for path in masks.iterdir()
+    )
+    assert found.summary().void_share == pytest.approx(1 - (opaque - blends) / (12 * 1600))
+    assert f"{100 * blends / opaque:.3g} %" in found.read_as
+
+
+def test_other_colours_and_values_are_an_error_without_the_setting(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "white")
+    section = {"images": images, "masks": masks, "mask_colours": {"#ff0000": "disc"}}
+    task = Task.binary("disc")
+    with fails(DataError, "mask-colours", "data.other_values"):
+        open_source(DataConfig.model_validate(section), task).read("0")
+    section["other_values"] = "void"
+    found = open_source(DataConfig.model_validate(section), task).read("0").mask
+    is_red = (np.asarray(Image.open(masks / "0.png")) == RED).all(-1)
+    np.testing.assert_array_equal(found, np.where(is_red, 1, VOID))
+
+
+@pytest.mark.parametrize("task", [Task.binary("a"), Task.multiclass(["a", "b"])])
+def test_other_values_are_void_if_a_setting_says_so(tmp_path: Path, task: Task) -> None:
+    images, masks = strokes(tmp_path, "grey")
+    section = {"images": images, "masks": masks, "mask_values": {1: "a"}}
+    with fails(DataError, "mask-values", "data.other_values"):
+        open_source(DataConfig.model_validate(section), task).read("0")
+    section["other_values"] = "void"
+    found = open_source(DataConfig.model_validate(section), task).read("0").mask
+    value = 1 if task.kind == "binary" else 0
+    stored = np.asarray(Image.open(masks / "0.png"))
+    np.testing.assert_array_equal(found, np.where(stored == 1, value, VOID))
+    del section["mask_values"]
+    with fails(ConfigError, "missing-setting", setting="data.other_values"):
+        open_source(DataConfig.model_validate(section), task)
+
+
+@pytest.mark.parametrize("transparent", ["error", "void"])
+def test_strokes_without_an_opaque_pixel_are_refused(tmp_path: Path, transparent: str) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    repaint(masks, RED, (*RED, 204))
+    repaint(masks, BLUE, (*BLUE, 100))
+    found = inspect(images, masks, settings=[f"data.transparent={transparent}"])
+    assert found.wrong
+    messages = {problem.code: problem.message for problem in found.problems}
+    assert "204" in messages["mask-opacity"]
+
+
+def test_a_canvas_among_transparent_layers_is_asked_about(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "transparent", count=4)
+    for name in ("0.png", "1.png"):
+        layer = Image.open(masks / name)
+        canvas = Image.new("RGB", layer.size, "white")
+        canvas.paste(layer, mask=layer)
+        canvas.save(masks / name)
+    assert "strokes" in codes(inspect(images, masks, settings=["data.transparent=void"]))
+    colours = "{'#ff0000': disc, '#0000ff': background, '#ffffff': rest}"
+    extra = ["data.transparent=void", f"data.mask_colours={colours}"]
+    assert "strokes" in codes(inspect(images, masks, settings=extra))
+
+
+def test_a_guess_about_a_canvas_of_ids_names_the_values(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "white")
+    for path in masks.iterdir():
+        pixels = np.asarray(Image.open(path))
+        ids = np.zeros(pixels.shape[:2], np.uint8)
+        ids[(pixels == RED).all(-1)] = 1
+        ids[(pixels == BLUE).all(-1)] = 2
+        Image.fromarray(ids).save(path)
+    found = inspect(images, masks)
+    assert codes(found).count("strokes") == 1
+    assert found.config is not None
+    meanings = {0: "background", 1: "class_1", 2: "class_2", 255: "void"}
+    assert found.config.data.mask_values == meanings
+
+
+def test_classes_contradict_the_names_of_other_settings(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    colours = "{'#ff0000': a, '#0000ff': b}"
+    extra = ["data.transparent=void", f"data.mask_colours={colours}"]
+    assert inspect(images, masks, classes=["b", "a"], settings=extra).task.classes == ("b", "a")
+    with fails(ConfigError, "contradiction", setting="data.mask_colours"):
+        inspect(images, masks, classes=["x", "y"], settings=extra)
