@@ -67,8 +67,9 @@ class ScoreOptions(NamedTuple):
     boundary: bool = False
     """Whether boundary scores are computed."""
     tolerance: float | None = None
-    """Tolerance of the normalised surface Dice in the unit of the distances; None for `TOLERANCE`
-    pixels, or `TOLERANCE` times the unit of `data.pixel_size`."""
+    """Tolerance of the normalised surface Dice in the unit of the distances: that of
+    `data.pixel_size`, else that of the image files if all state one, else pixels. None is
+    `TOLERANCE` pixels, or `TOLERANCE` times the unit of `data.pixel_size`."""
     groups: Sequence[str] | None = None
     """Group of each sample of the part; None if there are no groups."""
     second: Source | None = None
@@ -102,18 +103,15 @@ def evaluate(
     Args:
         runs: A run folder or an export; or several, whose probabilities are averaged.
         images: A folder of images.
-        masks: A folder of their masks, stored like those that the run was trained on; or a vector
-            file, if the run was trained on vector labels.
+        masks: A folder of their masks, stored as in the training; or a file of vector labels.
         boundary: Whether boundary scores such as HD95 are computed, which takes longer.
-        tolerance: Of the normalised surface Dice, in the unit of the distances: that of
-            `data.pixel_size`, else that of the image files if all state one, else pixels. By
-            default it is 2 pixels, or 2 if `data.pixel_size` is set.
+        tolerance: Of the normalised surface Dice, in the unit of the distances; by default that of
+            `ScoreOptions`.
         table: A CSV file for the scores of each image, worst first.
         second_masks: A folder of masks of the same images by a second annotator.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
-        settings: How the masks are stored, if not like those of the training, such as
-            "data.mask_values={0: background, 1: leaf}".
+        settings: How the masks are stored: "data.mask_values={0: background, 1: leaf}".
         progress: Receives which model is loaded, and the number of scored images.
 
     Returns:
@@ -124,16 +122,20 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    opened = opened._replace(config=with_stored_masks(opened.config, settings))
-    opened, source, second = _with_masks(opened, images, masks, second_masks)
+    opened, source, second = _with_masks(opened, images, masks, second_masks, settings)
     options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
     return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
 def _with_masks(
-    opened: LoadedRun, images: PathLike, masks: PathLike, second_masks: PathLike | None
+    opened: LoadedRun,
+    images: PathLike,
+    masks: PathLike,
+    second_masks: PathLike | None,
+    settings: Sequence[str],
 ) -> tuple[LoadedRun, Source, Source | None]:
     """Open the masks and those of a second annotator; the run gets the sets that they need."""
+    opened = opened._replace(config=with_stored_masks(opened.config, settings))
     opened, source = _with_labels(opened, images, masks)
     if second_masks is None:
         return opened, source, None

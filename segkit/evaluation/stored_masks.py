@@ -12,7 +12,15 @@ from segkit.evaluation.open_pixels import labelled_share
 
 MEANINGS = ("mask_values", "mask_colours", "mask_threshold", "mask_ids")
 """Settings of `data` that say what a mask file means. One replaces the others."""
-SETTINGS = (*MEANINGS, "colour_tolerance", "transparent", "mask_suffix", "image_suffix", "on_top")
+SETTINGS = (
+    *MEANINGS,
+    "colour_tolerance",
+    "other_values",
+    "transparent",
+    "mask_suffix",
+    "image_suffix",
+    "on_top",
+)
 """Settings of `data` that say how masks are read."""
 FEW_LABELLED = 0.5
 """Share of labelled pixels below which a class that has none of them is reported."""
@@ -44,7 +52,7 @@ def with_stored_masks(config: RunConfig, settings: Sequence[str]) -> RunConfig:
         names.append(name)
     if any(name in MEANINGS for name in names):
         replaced: dict[str, Any] = dict.fromkeys(MEANINGS)
-        replaced |= {"colour_tolerance": 0, "transparent": "error"}
+        replaced |= {"colour_tolerance": 0, "other_values": "error", "transparent": "error"}
         config = config.model_copy(update={"data": config.data.model_copy(update=replaced)})
     return changed(config, settings)
 

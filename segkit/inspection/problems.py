@@ -11,8 +11,8 @@ from segkit.inspection.class_problems import background_names, find_class_proble
 from segkit.inspection.copy_problems import find_copies
 from segkit.inspection.fingerprint import SampleFingerprint, Survey
 from segkit.inspection.problem import Level, Problem, problem_of
-from segkit.inspection.stroke_problems import find_stroke_problems
 from segkit.inspection.ranges import odd_ranges
+from segkit.inspection.stroke_problems import find_stroke_problems
 from segkit.io.image_files import LeftOut
 from segkit.system.terminal import shown
 from segkit.task import Task

@@ -30,8 +30,7 @@ def from_colours(
         rgb: The mask, (H, W, 3) uint8.
         task: The task of the mask file; it has one value per pixel.
         mapping: What each colour "#rrggbb" means (`data.mask_colours`).
-        tolerance: Largest difference per channel (0 to 255) with which another colour counts as the
-            nearest named one.
+        tolerance: Largest difference per channel with which a colour counts as the nearest named.
         where: The file, for messages.
         others_void: Whether all other colours are void, instead of an error.
 
@@ -39,12 +38,10 @@ def from_colours(
         (H, W) uint8: class ids, or 0 and 1 in a yes/no mask, and 255 for void.
 
     Raises:
-        DataError: If a colour is farther than `tolerance` from all named ones. The message lists
-            these colours with their numbers of pixels.
+        DataError: If a colour is farther than `tolerance` from all named ones. It lists them.
     """
     packed = pack_colours(rgb)
-    colours = {int(colour[1:], 16): name for colour, name in mapping.items()}
-    named = values_by_name(colours, task)
+    named = values_by_name({int(name[1:], 16): mapping[name] for name in mapping}, task)
     result = np.zeros(packed.shape, np.uint8)
     is_named = np.zeros(packed.shape, bool)
     for colour, value in named.items():
@@ -54,14 +51,22 @@ def from_colours(
     if is_named.all():
         return result
     others, pixels = np.unique(packed[~is_named], return_counts=True)
-    distance = np.abs(_channels(others)[:, None] - _channels(np.array(list(named)))).max(-1)
-    is_far = distance.min(1) > tolerance
+    nearest, is_far = _nearest_values(others, named, tolerance)
     if is_far.any() and not others_void:
         raise _unknown_colours(others[is_far], pixels[is_far], mapping, tolerance, where)
-    nearest = np.array(list(named.values()), np.uint8)[distance.argmin(1)]
     nearest[is_far] = VOID
     result[~is_named] = nearest[np.searchsorted(others, packed[~is_named])]
     return result
+
+
+def _nearest_values(
+    colours: np.ndarray, named: Mapping[int, int], tolerance: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value of the nearest named colour of each colour, and whether that is too far."""
+    names = np.array(list(named))
+    distance = np.abs(_channels(colours)[:, None] - _channels(names)).max(-1)
+    values = np.array(list(named.values()), np.uint8)
+    return values[distance.argmin(1)], distance.min(1) > tolerance
 
 
 def _channels(packed: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def _exclusive_task(names: Sequence[str]) -> Task:
         return Task.binary("object")
     if len(names) == 1:
         return Task.binary(names[0])
-    return Task.multiclass(names)
+    return Task.multiclass(list(names))
 
 
 def classify_instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:

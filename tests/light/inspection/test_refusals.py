@@ -41,6 +41,13 @@ from tests.helpers.problem_data import (
 pytestmark = pytest.mark.long
 
 
+def opaque_half() -> np.ndarray:
+    """Return an alpha channel that is opaque in its left half, (H, W, 1) uint8."""
+    alpha = np.zeros((*SIZE, 1), np.uint8)
+    alpha[:, : SIZE[1] // 2] = 255
+    return alpha
+
+
 def save(path: Path, pixels: np.ndarray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".tif":
@@ -109,7 +116,20 @@ BROKEN: dict[str, tuple[Task, str, Callable[[Path], Any], str, str]] = {
         "mask-colours",
         "data.mask_colours",
     ),
-    "alpha": (ORGANS, "masks/i0.png", lambda path: save(path, image(3, 4)), "mask-alpha", "i0.png"),
+    "alpha": (
+        ORGANS,
+        "masks/i0.png",
+        lambda path: save(path, np.concatenate([image(3, 3), opaque_half()], -1)),
+        "mask-alpha",
+        "i0.png",
+    ),
+    "opacity": (
+        ORGANS,
+        "masks/i0.png",
+        lambda path: save(path, np.concatenate([image(3, 3), opaque_half() // 2], -1)),
+        "mask-opacity",
+        "i0.png",
+    ),
     "ids": (
         ORGANS,
         "masks/i0.png",
