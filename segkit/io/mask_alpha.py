@@ -59,7 +59,12 @@ def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
 
 
 def _check_opacity(alpha: np.ndarray, opaque: int, path: Path) -> None:
-    """Raise `DataError` if something is painted, but no pixel is opaque."""
+    """Raise `DataError` if something is painted, but no pixel is opaque.
+
+    Bands of fractions are more likely probabilities than a layer of a paint program.
+    """
+    if not np.issubdtype(alpha.dtype, np.integer):
+        return
     highest = alpha.max(initial=0)
     if 0 < highest < opaque:
         raise DataError(

@@ -23,9 +23,6 @@ METRICS = {
 }
 """Type and name, in the metadata, of the scores in "mean" of scores.json."""
 
-BLOCKS = {"trim_blocks": True, "lstrip_blocks": True}
-"""Tags of the template leave no empty lines."""
-
 
 class ScoreRow(NamedTuple):
     """A score as the card shows it."""
@@ -69,14 +66,19 @@ def model_card(
     }
     if report is not None:
         values["scores"] = _score_rows(config.task, report)
+    return _environment().get_template("model_card.md.jinja").render(values)
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("segkit.training", "templates"),
         autoescape=False,  # noqa: S701 (Markdown, and names are escaped by `escape`)
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-        **BLOCKS,
     )
     environment.filters["plain"] = escape
-    return environment.get_template("model_card.md.jinja").render(values)
+    return environment
 
 
 def _pixel_size(config: RunConfig) -> str:
