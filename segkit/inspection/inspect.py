@@ -184,8 +184,8 @@ def inspect_parts(
     problems += set_problems(config.data, task, found.facts)
     if guess:
         # the verdict describes overlaps already, and the doubt about strokes has the values
-        said = {"no-overlap", *(doubt.code for doubt in guess.doubts if doubt.code == "strokes")}
-        problems = [problem for problem in problems if problem.code not in said]
+        reported = {"no-overlap", *(doubt.code for doubt in guess.doubts if doubt.code == "strokes")}
+        problems = [problem for problem in problems if problem.code not in reported]
         problems += _doubts(guess, task, found.facts)
     elif description and task.stores_ids:
         problems += objects_as_classes(task, description.objects)
