@@ -184,7 +184,9 @@ def inspect_parts(
     problems += set_problems(config.data, task, found.facts)
     if guess:
         # the verdict describes overlaps already, and the doubt about strokes has the values
-        reported = {"no-overlap", *(doubt.code for doubt in guess.doubts if doubt.code == "strokes")}
+        reported = {"no-overlap"}
+        if any(doubt.code == "strokes" for doubt in guess.doubts):
+            reported.add("strokes")
         problems = [problem for problem in problems if problem.code not in reported]
         problems += _doubts(guess, task, found.facts)
     elif description and task.stores_ids:
