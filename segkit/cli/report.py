@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from segkit.cli.options import add_network, add_tolerance, add_trust
+from segkit.cli.options import add_network, add_set, add_tolerance, add_trust
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,11 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="their masks, stored like those of the training; or a vector file, if the run was "
         "trained on vector labels",
+    )
+    add_set(
+        parser,
+        "how these masks are stored, if not like those of the training, e.g. "
+        "'data.mask_values={0: background, 1: leaf}'; can be repeated",
     )
     parser.add_argument(
         "--out",
@@ -65,6 +70,7 @@ def _report(options: argparse.Namespace) -> int:
         trust=options.trust,
         tta=options.tta,
         runtime=options.runtime,
+        settings=options.set,
         progress=progress,
     )
     progress.message(f"the report is in {page}; a browser opens it")

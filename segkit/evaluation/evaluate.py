@@ -26,7 +26,11 @@ from segkit.errors import ConfigError, DataError
 from segkit.evaluation.image_scores import BoundarySettings, ImageScores, write_table
 from segkit.evaluation.measurements import Measurements, Scene
 from segkit.evaluation.pooling import write_counts
-from segkit.evaluation.stored_masks import missing_class_warning, with_stored_masks
+from segkit.evaluation.stored_masks import (
+    advising_set,
+    missing_class_warning,
+    with_stored_masks,
+)
 from segkit.evaluation.summary import build_report
 from segkit.evaluation.surfaces import TOLERANCE
 from segkit.inference.decoding import at_pixel_size, decode
@@ -122,9 +126,10 @@ def evaluate(
     """
     check_tolerance(tolerance)
     opened = open_together(as_paths(runs), runtime, tta)
-    opened, source, second = _with_masks(opened, images, masks, second_masks, settings)
-    options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
-    return score_opened(opened, Subset(source, source.names), options, progress or Progress())
+    with advising_set(False, settings):
+        opened, source, second = _with_masks(opened, images, masks, second_masks, settings)
+        options = ScoreOptions(boundary, tolerance, None, second, Path(table) if table else None)
+        return score_opened(opened, Subset(source, source.names), options, progress or Progress())
 
 
 def _with_masks(

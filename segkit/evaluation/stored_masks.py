@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from segkit.config import RunConfig
+from segkit.config import DataConfig, RunConfig
 from segkit.config.reading import changed
-from segkit.errors import ConfigError, SegkitWarning
+from segkit.errors import ConfigError, DataError, SegkitWarning
 from segkit.evaluation.open_pixels import labelled_share
+from segkit.task import VOID
 
 MEANINGS = ("mask_values", "mask_colours", "mask_threshold", "mask_ids")
 """Settings of `data` that say what a mask file means. One replaces the others."""
@@ -57,6 +59,26 @@ def with_stored_masks(config: RunConfig, settings: Sequence[str]) -> RunConfig:
     return changed(config, settings)
 
 
+@contextmanager
+def advising_set(is_own_data: bool, settings: Sequence[str]) -> Iterator[None]:
+    """Add to errors of mask files that `--set` says how they are stored.
+
+    Args:
+        is_own_data: Whether the masks are those of the run's own data; then errors are unchanged.
+        settings: The settings that `--set` has; with any, errors are unchanged.
+    """
+    try:
+        yield
+    except DataError as problem:
+        if is_own_data or settings or not problem.code.startswith("mask-"):
+            raise
+        advice = (
+            "The masks are read as in the training. If they are stored in another way, give "
+            "settings of data with --set"
+        )
+        raise problem.with_message(f"{problem}. {advice}") from problem
+
+
 def missing_class_warning(config: RunConfig, report: Mapping[str, Any]) -> SegkitWarning | None:
     """Return a warning if most pixels are unlabelled and no pixel has some class.
 
@@ -77,23 +99,28 @@ def missing_class_warning(config: RunConfig, report: Mapping[str, Any]) -> Segki
     for name in report.get("open", {}):
         if report["classes"][name]["pixels_true"] == 0:
             missing.append(name)
-    void = _stored_as_void(config)
-    if not missing or not void:
+    if not missing:
         return None
     return SegkitWarning(
         f"only {100 * share:.3g} % of the pixels of these masks are labelled, and none is "
-        f"{' or '.join(missing)}. {void} is read as unlabelled, as in the training. If it means "
-        f"something else here, say how these masks are stored, for example "
+        f"{' or '.join(missing)}. Read as unlabelled, as in the training: "
+        f"{', '.join(_read_as_void(config.data))}. If these pixels mean something else here, say "
+        f"how these masks are stored, for example "
         f"--set 'data.mask_values={{0: {missing[0]}, ...}}'",
         "masks-stored-otherwise",
     )
 
 
-def _stored_as_void(config: RunConfig) -> str:
-    """Return the values or colours that the run reads as unlabelled; "" without any."""
+def _read_as_void(data: DataConfig) -> list[str]:
+    """Return the values, colours and pixels that a run reads as unlabelled, as text."""
+    found = []
     for name in ("mask_values", "mask_colours"):
-        meanings = getattr(config.data, name) or {}
+        meanings = getattr(data, name) or {}
         values = [str(value) for value, meaning in meanings.items() if meaning == "void"]
         if values:
-            return f"{', '.join(values)} (data.{name})"
-    return ""
+            found.append(f"{', '.join(values)} (data.{name})")
+    if data.others_void:
+        found.append("everything that has no entry (data.other_values)")
+    if data.transparent == "void":
+        found.append("pixels that are not opaque (data.transparent)")
+    return found or [str(VOID)]

@@ -21,6 +21,7 @@ from segkit.evaluation.evaluate import (
     score_opened,
     with_sets_of,
 )
+from segkit.evaluation.stored_masks import advising_set, with_stored_masks
 from segkit.html.page import render_page
 from segkit.inference.export_choice import AUTO
 from segkit.inference.load import PathLike, as_paths, check_runtime, config_of, open_together
@@ -49,6 +50,8 @@ class ScoredImages(NamedTuple):
     """Name of the part; None for images that the user names."""
     arguments: Sequence[str] = ()
     """The arguments of `segkit report` that name them."""
+    settings: Sequence[str] = ()
+    """How their masks are stored, if not like those of the training."""
 
 
 def report(
@@ -62,6 +65,7 @@ def report(
     trust: bool = False,
     tta: str | None = None,
     runtime: str = AUTO,
+    settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Path:
     """Score a run, and write an HTML page with scores, curves, pictures and settings.
@@ -76,6 +80,7 @@ def report(
         trust: Whether Python code that the run's data section names may be imported.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.
         runtime: Library that runs the network: "auto", "keras", "onnx", "litert" or "openvino".
+        settings: How `masks` are stored, as in `segkit.evaluate`.
         progress: Receives which model is loaded, and the number of scored images.
 
     Returns:
@@ -88,8 +93,9 @@ def report(
     check_runtime(runtime)
     check_pictures(pictures)
     options = _score_options(tolerance)
-    scored = _find_images(paths[0], images, masks, trust)
-    reported = _score(paths, scored, pictures, options, tta, runtime, progress or Progress())
+    with advising_set(masks is None, settings):
+        scored = _find_images(paths[0], images, masks, settings, trust)
+        reported = _score(paths, scored, pictures, options, tta, runtime, progress or Progress())
     write_text_for_user(Path(out), report_html(reported))
     return Path(out)
 
@@ -113,7 +119,9 @@ def _score(
     album = Album(config.task, pictures)
     scores: dict[str, Any] | None = None
     if scored.part is not None:
-        opened = with_sets_of(open_together(paths, runtime, tta), scored.part.source)
+        opened = open_together(paths, runtime, tta)
+        opened = opened._replace(config=with_stored_masks(opened.config, scored.settings))
+        opened = with_sets_of(opened, scored.part.source)
         config = opened.config
         album = Album(config.task, pictures)
         scores = score_opened(opened, scored.part, options._replace(seen=album.add), progress)
@@ -134,17 +142,30 @@ def check_pictures(pictures: int) -> None:
 
 
 def _find_images(
-    run: Path, images: PathLike | None, masks: PathLike | None, trust: bool
+    run: Path,
+    images: PathLike | None,
+    masks: PathLike | None,
+    settings: Sequence[str],
+    trust: bool,
 ) -> ScoredImages:
     """Return the images of the folders that the user names, or those of the run's own data."""
     if (images is None) != (masks is None):
         missing = "--masks" if masks is None else "--images"
         raise ConfigError("images and masks belong together", "missing-setting", setting=missing)
     if images is not None and masks is not None:
-        config = config_of(run)
+        config = with_stored_masks(config_of(run), settings)
         source = open_labels(config, images, masks)
         arguments = ["--images", str(images), "--masks", str(masks)]
-        return ScoredImages(Subset(source, source.names), str(images), arguments=arguments)
+        for setting in settings:
+            arguments += ["--set", setting]
+        part = Subset(source, source.names)
+        return ScoredImages(part, str(images), arguments=arguments, settings=settings)
+    if settings:
+        raise ConfigError(
+            "says how masks are stored, and needs --images and --masks",
+            "missing-setting",
+            setting="--set",
+        )
     return _own_images(Run.open(run).config_made_with(trust))
 
 

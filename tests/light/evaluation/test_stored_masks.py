@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segkit import ConfigError, SegkitWarning, Task
+from segkit import ConfigError, DataError, SegkitWarning, Task
 from segkit.config import RunConfig
 from segkit.evaluation.evaluate import evaluate
 from segkit.evaluation.open_pixels import ALL_PIXELS, scored_pixels
-from segkit.evaluation.stored_masks import with_stored_masks
+from segkit.evaluation.stored_masks import missing_class_warning, with_stored_masks
 from segkit.inference.load import LoadedRun
 from segkit.reporting.sentences import verdict_sentences
 from segkit.system.progress import Progress
@@ -106,6 +106,56 @@ def test_zero_that_is_read_as_unlabelled_is_a_warning(
     assert holds(card, scored_pixels(report))
 
 
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        ({"mask_values": {1: "leaf", 2: "stone"}, "other_values": "void"}, "other_values"),
+        (
+            {
+                "mask_colours": {"#010101": "leaf", "#020202": "stone"},
+                "transparent": "void",
+                "other_values": "void",
+            },
+            "transparent",
+        ),
+    ],
+    ids=["other values", "other colours"],
+)
+def test_a_background_that_no_entry_names_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any], named: str
+) -> None:
+    folders = save_truth(tmp_path)
+    report, codes = scored(monkeypatch, run_on(**data), folders)
+    assert codes == ["masks-stored-otherwise"]
+    warning = missing_class_warning(run_on(**data).config, report)
+    assert warning is not None
+    assert f"data.{named}" in str(warning)
+
+
+def test_transparent_background_of_complete_masks_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = save_truth(tmp_path)
+    values = np.array(Image.open(folders[1] / "a.png"))
+    alpha = np.where(values > 0, 255, 0).astype(np.uint8)
+    Image.fromarray(np.stack([values, values, values, alpha], -1)).save(folders[1] / "a.png")
+    report, codes = scored(monkeypatch, run_on(transparent="void"), folders)
+    assert codes == ["masks-stored-otherwise"]
+    assert holds(scored_pixels(report), 20)
+
+
+def test_values_of_255_are_named_as_unlabelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = save_truth(tmp_path)
+    values = np.array(Image.open(folders[1] / "a.png"))
+    Image.fromarray(np.where(values == 0, 255, values - 1).astype(np.uint8)).save(
+        folders[1] / "a.png"
+    )
+    _, codes = scored(monkeypatch, run_on(), folders)
+    assert codes == ["masks-stored-otherwise"]
+
+
 def test_strokes_of_all_classes_are_no_reason_for_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +179,29 @@ def test_strokes_of_all_classes_are_no_reason_for_a_warning(
 def test_only_settings_of_masks_are_allowed(setting: str, code: str) -> None:
     with fails(ConfigError, code, setting="--set"):
         with_stored_masks(run_on().config, [setting])
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"mask_values": {7: "leaf", 8: "stone", 9: "background"}}, "mask-values"),
+        ({"mask_colours": {"#ff0000": "leaf", "#0000ff": "stone"}}, "mask-colours"),
+    ],
+)
+def test_an_error_of_masks_names_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: dict[str, Any], code: str
+) -> None:
+    folders = save_truth(tmp_path)
+    with fails(DataError, code) as caught:
+        scored(monkeypatch, run_on(**data), folders)
+    assert "--set" in str(caught.value)
+
+
+def test_with_set_errors_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = save_truth(tmp_path)
+    with fails(DataError, "mask-values") as caught:
+        scored(monkeypatch, run_on(), folders, "data.mask_values={0: background, 1: leaf}")
+    assert "--set" not in str(caught.value)
 
 
 def test_a_wrong_class_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
