@@ -17,6 +17,8 @@ from segkit.task.layers import layer_of
 
 ALL_PIXELS = "all pixels"
 """What is scored if every pixel has a label."""
+FEW_LABELLED = 0.5
+"""Share of labelled pixels below which most outlines and objects have no label."""
 
 
 def count_open(task: Task, layers: Layers, mask: np.ndarray) -> np.ndarray:
@@ -97,6 +99,16 @@ def labelled_share(report: Mapping[str, Any]) -> float | None:
     if not shares:
         return None
     return float(sum(shares) / len(shares))
+
+
+def is_sparse(report: Mapping[str, Any]) -> bool:
+    """Return whether less than half of the scored pixels are labelled, as with strokes.
+
+    Args:
+        report: A report.
+    """
+    share = labelled_share(report)
+    return share is not None and share < FEW_LABELLED
 
 
 def scored_pixels(report: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from segkit.config import DataConfig, RunConfig
 from segkit.config.reading import changed
 from segkit.errors import ConfigError, DataError, SegkitWarning
-from segkit.evaluation.open_pixels import labelled_share
+from segkit.evaluation.open_pixels import is_sparse, labelled_share
 from segkit.task import VOID
 
 MEANINGS = ("mask_values", "mask_colours", "mask_threshold", "mask_ids")
@@ -24,8 +24,6 @@ SETTINGS = (
     "on_top",
 )
 """Settings of `data` that say how masks are read."""
-FEW_LABELLED = 0.5
-"""Share of labelled pixels below which a class that has none of them is reported."""
 
 
 def with_stored_masks(config: RunConfig, settings: Sequence[str]) -> RunConfig:
@@ -92,8 +90,7 @@ def missing_class_warning(config: RunConfig, report: Mapping[str, Any]) -> Segki
     Returns:
         The warning; None if there is nothing to report.
     """
-    share = labelled_share(report)
-    if share is None or share >= FEW_LABELLED:
+    if not is_sparse(report):
         return None
     missing = []
     for name in report.get("open", {}):
@@ -102,7 +99,7 @@ def missing_class_warning(config: RunConfig, report: Mapping[str, Any]) -> Segki
     if not missing:
         return None
     return SegkitWarning(
-        f"only {100 * share:.3g} % of the pixels of these masks are labelled, and none is "
+        f"only {100 * (labelled_share(report) or 0):.3g} % of the pixels of these masks are labelled, and none is "
         f"{' or '.join(missing)}. Read as unlabelled, as in the training: "
         f"{', '.join(_read_as_void(config.data))}. If these pixels mean something else here, say "
         f"how these masks are stored, for example "

@@ -9,7 +9,7 @@ from typing import Any
 
 from segkit.evaluation.error_causes import CONFUSED
 from segkit.evaluation.intervals import PROMISED
-from segkit.evaluation.open_pixels import ALL_PIXELS, scored_pixels
+from segkit.evaluation.open_pixels import ALL_PIXELS, is_sparse, scored_pixels
 from segkit.run.folder import Row
 
 CAUSES = {
@@ -70,6 +70,8 @@ def _score(scores: Mapping[str, Any], where: str) -> str:
     pixels = scored_pixels(scores)
     if pixels != ALL_PIXELS:
         sentence += f"; it counts only {pixels}"
+    if is_sparse(scores):
+        sentence += ", so what this page says about outlines and objects means little"
     if scores.get("part") == "validation":
         sentence += "; it is optimistic, because the best epoch was chosen on these images"
     return f"{sentence}."
@@ -90,7 +92,7 @@ def _weakest(scores: Mapping[str, Any]) -> str:
         subject = f"The Dice of {name} is {known[name]:.3f}"
     losses = scores.get("lost", {}).get(name, {})
     lost = sum(losses.values())
-    if not lost:
+    if not lost or is_sparse(scores):
         return f"{subject}."
     cause = max(losses, key=lambda each: losses[each])
     return (
