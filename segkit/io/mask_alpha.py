@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from segkit.errors import DataError
+from segkit.io.codecs import is_tiff, opened
+from segkit.io.pages import file_of
 from segkit.io.pixels import Pixels, both, without_holes
 
 
@@ -25,8 +27,10 @@ def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
     opaque = 1
     if np.issubdtype(array.dtype, np.integer):
         opaque = np.iinfo(array.dtype).max
-    _check_opacity(array[..., -1], opaque, path)
-    if (array[..., -1] != opaque).any():
+    alpha = array[..., -1]
+    if alpha.min(initial=opaque) == 0:  # a layer of a paint program, not a dim picture
+        _check_opacity(alpha, opaque, path)
+    if (alpha != opaque).any():
         raise DataError(
             f"{path}: a mask with a transparent part. If nothing was labelled there, as around "
             f"strokes on a layer of a paint program, set data.transparent: void; otherwise save it "
@@ -39,6 +43,8 @@ def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
 def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
     """Return values without an alpha channel, valid where it is opaque, and 0 elsewhere.
 
+    Values that a palette shows as transparent are not valid, either.
+
     Args:
         stored: The content of a mask file; there is an alpha channel if it has 2 or 4 channels.
         path: The file, for messages.
@@ -47,6 +53,9 @@ def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
         DataError: If something is painted, but no pixel is opaque.
     """
     values = stored.values
+    if values.ndim == 2 and stored.palette is not None:
+        shown = opaque_indices(path)[values]
+        return without_holes(stored._replace(valid=both(stored.valid, shown)))
     if values.ndim != 3 or values.shape[-1] not in (2, 4):
         return stored
     opaque = 1
@@ -56,6 +65,25 @@ def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
     _check_opacity(values[..., -1], opaque, path)
     shown = np.where(is_opaque[..., None], values[..., :-1], 0).astype(values.dtype)
     return without_holes(stored._replace(values=shown, valid=both(stored.valid, is_opaque)))
+
+
+def opaque_indices(path: Path) -> np.ndarray:
+    """Return which indices of a palette the file shows as opaque, (256,) bool.
+
+    Args:
+        path: A file with a palette, or the address of a page in it.
+    """
+    is_opaque = np.ones(256, bool)
+    if is_tiff(path):
+        return is_opaque
+    with opened(file_of(path)) as picture:
+        transparency = picture.info.get("transparency")
+    if isinstance(transparency, bytes):
+        alpha = np.frombuffer(transparency, np.uint8)[:256]
+        is_opaque[: alpha.size] = alpha == 255
+    elif isinstance(transparency, int):
+        is_opaque[transparency] = False
+    return is_opaque
 
 
 def _check_opacity(alpha: np.ndarray, opaque: int, path: Path) -> None:

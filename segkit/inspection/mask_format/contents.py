@@ -62,7 +62,10 @@ class Stored(NamedTuple):
 
 
 def scan_masks(
-    paths: Sequence[Path], progress: Callable[[], None] = lambda: None, pages: Pages | None = None
+    paths: Sequence[Path],
+    progress: Callable[[], None] = lambda: None,
+    pages: Pages | None = None,
+    opaque_only: bool = False,
 ) -> list[Stored]:
     """Return the content of each mask file, read in as many threads as there are cores.
 
@@ -70,6 +73,7 @@ def scan_masks(
         paths: The mask files.
         progress: Called after each file.
         pages: `data.pages`.
+        opaque_only: Whether values that a palette shows as transparent are not counted.
 
     Returns:
         The contents in the order of `paths`, with decoded masks of up to `CACHED` bytes.
@@ -78,7 +82,7 @@ def scan_masks(
 
     def scan(path: Path) -> Stored:
         nonlocal cached
-        stored = scan_mask(path, pages)
+        stored = scan_mask(path, pages, opaque_only)
         progress()
         if stored.array is not None:
             cached += stored.array.nbytes
@@ -96,10 +100,14 @@ def describe_kinds(scanned: Sequence[Stored]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
 
 
-def scan_mask(path: Path, pages: Pages | None = None) -> Stored:
+def scan_mask(path: Path, pages: Pages | None = None, opaque_only: bool = False) -> Stored:
     """Return the content of a mask file; its form is "broken" if it cannot be read."""
     try:
-        return _scan(path, pages)
+        found = _scan(path, pages)
+        if opaque_only and found.palette is not None:
+            shown = read_mask_pixels(path, pages=pages, opaque_only=True)
+            return _scan_ids(shown, found.description)
+        return found
     except DataError as problem:
         if problem.code == "mask-alpha":
             return _scan_opaque(path, pages)

@@ -325,7 +325,7 @@ def _classify_files(
     paths: list[Path] = []
     for path in masks:
         paths += planes_of_pages(path, data.pages, data.axes)
-    scanned = scan_masks(paths, progress, data.pages)
+    scanned = scan_masks(paths, progress, data.pages, data.transparent == "void")
     if stated:
         return stated._replace(read_as=f"{stated.read_as}{describe_others(data, scanned)}")
     data, scanned, doubts = read_transparent(data, scanned)

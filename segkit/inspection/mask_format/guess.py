@@ -1,4 +1,4 @@
-"""The result of detecting how masks are stored."""
+"""The result of detecting how masks are stored, and the tasks of classes with names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.errors import DataError
 from segkit.task import Task
+from segkit.task.sets import VOID_NAME
 
 
 class Doubt(NamedTuple):
@@ -40,6 +41,66 @@ def binary_task(classes: Sequence[str]) -> Task:
     if not classes:
         return Task.binary("object")
     return Task.binary(classes[-1])
+
+
+def exclusive_task(names: Sequence[str]) -> Task:
+    """Return the task of classes that exclude each other; one class alone is yes or no.
+
+    Args:
+        names: The classes. Void among them is not a class.
+    """
+    classes = [name for name in names if name != VOID_NAME]
+    if classes == ["background"]:
+        return Task.binary("object")
+    if len(classes) == 1:
+        return Task.binary(classes[0])
+    return Task.multiclass(classes)
+
+
+def multiclass_task(ids: Sequence[int], classes: Sequence[str]) -> Task:
+    """Return a task of ids with the names of the classes, or with numbered names.
+
+    Args:
+        ids: The values of the masks.
+        classes: Their names; none for numbered names.
+
+    Raises:
+        DataError: If a value has no name.
+    """
+    if classes:
+        check_count(ids, classes)
+        return Task.multiclass(list(classes))
+    names = [f"class_{value}" for value in ids]
+    if 0 in ids:
+        names[list(ids).index(0)] = "background"
+    return Task.multiclass(names)
+
+
+def check_count(ids: Sequence[int], classes: Sequence[str]) -> None:
+    """Raise `DataError` unless there are as many names as values."""
+    if len(classes) != len(ids):
+        raise DataError(
+            f"--classes names {len(classes)} classes; the masks have {len(ids)} values: "
+            f"{list(ids)}",
+            "list",
+        )
+
+
+def named_values(ids: Sequence[int], classes: Sequence[str]) -> dict[int, str]:
+    """Return the name of each value.
+
+    Args:
+        ids: The values of the masks.
+        classes: The names. There may be names for missing values of 0, 1, 2, ..., too.
+
+    Raises:
+        DataError: If the numbers of names and values differ.
+    """
+    values = ids
+    if ids[0] == 0 and len(classes) == ids[-1] + 1:
+        values = range(ids[-1] + 1)
+    check_count(values, classes)
+    return dict(zip(values, classes, strict=True))
 
 
 def layered_guess(

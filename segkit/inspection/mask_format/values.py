@@ -12,9 +12,16 @@ import numpy as np
 from segkit.config import DataConfig
 from segkit.data.sources.labels import yes_values
 from segkit.errors import ConfigError, DataError
-from segkit.inspection.mask_format.guess import Doubt, Guess, binary_task
+from segkit.inspection.mask_format.guess import (
+    Doubt,
+    Guess,
+    binary_task,
+    exclusive_task,
+    multiclass_task,
+    named_values,
+)
 from segkit.task import VOID, YES_NO, Task
-from segkit.task.sets import class_names
+from segkit.task.sets import VOID_NAME, class_names
 
 MOST_IDS = 64
 """More different values than this are grey levels, unless most files have few of them."""
@@ -60,16 +67,7 @@ def read_settings(data: DataConfig, classes: Sequence[str]) -> Guess | None:
             "contradiction",
             setting=f"data.{setting}",
         )
-    return Guess(data, _exclusive_task(list(classes) or names), words)
-
-
-def _exclusive_task(names: Sequence[str]) -> Task:
-    """Return the task of classes that exclude each other; one class alone is yes or no."""
-    if list(names) == ["background"]:
-        return Task.binary("object")
-    if len(names) == 1:
-        return Task.binary(names[0])
-    return Task.multiclass(list(names))
+    return Guess(data, exclusive_task(list(classes) or names), words)
 
 
 def classify_instances(data: DataConfig, classes: Sequence[str], words: str, objects: str) -> Guess:
@@ -226,14 +224,18 @@ def _classify_ids(data: DataConfig, values: list[int], classes: Sequence[str], w
         meanings = {VOID: "void"}
         message = "255 is read as unlabelled (void), because the other values are class ids"
         doubts.append(Doubt("void-value", message))
+    if VOID_NAME in classes:
+        named = named_values(ids, classes)
+        data = data.model_copy(update={"mask_values": named | meanings})
+        return Guess(data, _task_of(list(named.values())), words, tuple(doubts))
     if ids == [0, 1]:
         meanings = {0: "absent", 1: "present", VOID: "void"}
         data = data.model_copy(update={"mask_values": meanings})
         return Guess(data, binary_task(classes), words, tuple(doubts))
     if ids[0] == 0 and ids[-1] < 2 * len(ids):  # consecutive ids, of which a few do not occur
-        task = _multiclass(range(ids[-1] + 1), classes)
+        task = multiclass_task(range(ids[-1] + 1), classes)
         return Guess(data, task, words, tuple(doubts))
-    task = _multiclass(ids, classes)
+    task = multiclass_task(ids, classes)
     meanings = dict(zip(ids, task.classes, strict=True)) | meanings
     message = f"the values {', '.join(map(str, ids))} are not 0, 1, 2, ...: each is read as a class"
     doubts.append(Doubt("mask-values", message))
@@ -253,7 +255,7 @@ def _classify_with_negative(
         task = binary_task(classes)
         meanings |= {0: "absent", 1: "present"}
     else:
-        task = _multiclass(ids, classes)
+        task = multiclass_task(ids, classes)
         meanings |= dict(zip(ids, task.classes, strict=True))
     return Guess(data.model_copy(update={"mask_values": meanings}), task, words, doubts)
 
@@ -298,9 +300,15 @@ def classify_colours(
     rare = len(pixels) - len(ordered)
     if rare:
         words += f"; {rare} rare colours"
-    if len(ordered) == 2 and names[0] == "background":
-        return Guess(data, Task.binary(names[1]), words)
-    return Guess(data, _exclusive_task(names), words)
+    return Guess(data, _task_of(names), words)
+
+
+def _task_of(names: Sequence[str]) -> Task:
+    """Return the task of classes, of which one may be void; one beside the background is binary."""
+    classes = [name for name in names if name != VOID_NAME]
+    if len(classes) == 2 and classes[0] == "background":
+        return Task.binary(classes[1])
+    return exclusive_task(classes)
 
 
 def _advice_for_blends(data: DataConfig) -> str:
@@ -359,19 +367,3 @@ def _blended(pixels: Counter[int], common: Sequence[int]) -> list[int]:
         if between.sum() >= EDGE_COLOURS:
             is_blended |= between
     return [colour for colour, blended in zip(common, is_blended, strict=True) if blended]
-
-
-def _multiclass(ids: Sequence[int], classes: Sequence[str]) -> Task:
-    """Return a task of ids with the names of the classes, or with numbered names."""
-    if classes and len(classes) != len(ids):
-        raise DataError(
-            f"--classes names {len(classes)} classes; the masks have {len(ids)} values: "
-            f"{list(ids)}",
-            "list",
-        )
-    if classes:
-        return Task.multiclass(list(classes))
-    names = [f"class_{value}" for value in ids]
-    if 0 in ids:
-        names[list(ids).index(0)] = "background"
-    return Task.multiclass(names)

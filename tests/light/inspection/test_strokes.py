@@ -263,3 +263,71 @@ def test_classes_contradict_the_names_of_other_settings(tmp_path: Path) -> None:
     assert inspect(images, masks, classes=["b", "a"], settings=extra).task.classes == ("b", "a")
     with fails(ConfigError, "contradiction", setting="data.mask_colours"):
         inspect(images, masks, classes=["x", "y"], settings=extra)
+
+
+def test_void_among_the_classes_is_no_class(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "white")
+    found = inspect(images, masks, classes=["background", "disc", "void"])
+    assert found.task == Task.binary("disc")
+    assert found.summary().void_share > 0.9
+    assert "absent-class" not in codes(found)
+
+
+@pytest.mark.parametrize("ids", [(0, 1, 2), (0, 3, 9)])
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (["void", "a", "b"], Task.multiclass(["a", "b"])),
+        (["background", "a", "void"], Task.binary("a")),
+    ],
+)
+def test_void_among_the_names_of_ids_is_no_class(
+    tmp_path: Path, ids: tuple[int, ...], classes: list[str], expected: Task
+) -> None:
+    images, masks = strokes(tmp_path, "white")
+    stored = np.zeros((40, 40), np.uint8)
+    for value, row in zip(ids, (0, 10, 20), strict=True):
+        stored[row : row + 5] = value
+    for path in masks.iterdir():
+        Image.fromarray(stored).save(path)
+    found = inspect(images, masks, classes=classes)
+    assert found.task == expected
+    assert found.config is not None
+    assert found.config.data.mask_values == dict(zip(ids, classes, strict=True))
+    unnamed = stored == ids[classes.index("void")]
+    assert found.summary().void_share == pytest.approx(unnamed.mean())
+    assert codes(inspect(images, masks, classes=[*classes[:2], "c", "void"])) == ["list"]
+
+
+def test_a_picture_that_is_dim_everywhere_is_no_layer(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    section = {"images": images, "masks": masks}
+    Image.new("RGBA", (40, 40), (255, 0, 0, 128)).save(masks / "0.png")
+    data = DataConfig.model_validate({**section, "mask_colours": {"#ff0000": "disc"}})
+    with fails(DataError, "mask-alpha"):
+        open_source(data, Task.binary("disc")).read("0")
+
+
+@pytest.mark.parametrize("transparency", [0, b"\x00\xff\xff", b"\x10"])
+def test_indices_that_a_palette_hides_are_void_if_a_setting_says_so(
+    tmp_path: Path, transparency: int | bytes
+) -> None:
+    images, masks = strokes(tmp_path, "transparent")
+    for path in masks.iterdir():
+        pixels = np.asarray(Image.open(path))
+        ids = np.where(pixels[..., 3] == 0, 0, np.where(pixels[..., 0] == 255, 1, 2))
+        picture = Image.fromarray(ids.astype(np.uint8), "P")
+        picture.putpalette([0, 0, 0, *RED, *BLUE])
+        picture.save(path, transparency=transparency)
+    values = "data.mask_values={1: disc, 2: background}"
+    task = Task.binary("disc")
+    section = {"images": images, "masks": masks, "mask_values": {1: "disc", 2: "background"}}
+    data = DataConfig.model_validate({**section, "transparent": "void"})
+    expected = np.array([VOID, 1, 0], np.uint8)[np.asarray(Image.open(masks / "0.png"))]
+    np.testing.assert_array_equal(open_source(data, task).read("0").mask, expected)
+    with fails(DataError, "mask-values"):
+        open_source(DataConfig.model_validate(section), task).read("0")
+    found = inspect(images, masks, settings=["data.transparent=void", values])
+    assert found.summary().void_share == pytest.approx((expected == VOID).mean(), abs=0.01)
+    found = inspect(images, masks, classes=["disc", "ground"], settings=["data.transparent=void"])
+    assert found.task.classes == ("disc", "ground")
