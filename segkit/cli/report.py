@@ -17,24 +17,7 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a run folder of segkit train; the predictions of several runs are averaged",
     )
-    parser.add_argument(
-        "--images",
-        type=Path,
-        metavar="DIR",
-        help="a folder of images (default: the test part of the run, else its validation part)",
-    )
-    parser.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR",
-        help="their masks, stored like those of the training; or a vector file, if the run was "
-        "trained on vector labels",
-    )
-    add_set(
-        parser,
-        "how these masks are stored, if not like those of the training, e.g. "
-        "'data.mask_values={0: background, 1: leaf}'; can be repeated",
-    )
+    _add_images(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -53,6 +36,28 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_trust(parser)
     parser.set_defaults(run_command=_report)
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the images that are scored, and how their masks are stored."""
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="a folder of images (default: the test part of the run, else its validation part)",
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="their masks, stored like those of the training; or a vector file, if the run was "
+        "trained on vector labels",
+    )
+    add_set(
+        parser,
+        "how these masks are stored, if not like those of the training, e.g. "
+        "'data.mask_values={0: background, 1: leaf}'; can be repeated",
+    )
 
 
 def _report(options: argparse.Namespace) -> int:

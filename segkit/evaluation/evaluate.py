@@ -109,8 +109,7 @@ def evaluate(
         images: A folder of images.
         masks: A folder of their masks, stored as in the training; or a file of vector labels.
         boundary: Whether boundary scores such as HD95 are computed, which takes longer.
-        tolerance: Of the normalised surface Dice, in the unit of the distances; by default that of
-            `ScoreOptions`.
+        tolerance: Of the normalised surface Dice; by default that of `ScoreOptions`.
         table: A CSV file for the scores of each image, worst first.
         second_masks: A folder of masks of the same images by a second annotator.
         tta: "flips" or "rotations": average over mirrored, or mirrored and rotated copies.

@@ -98,8 +98,9 @@ def missing_class_warning(config: RunConfig, report: Mapping[str, Any]) -> Segki
             missing.append(name)
     if not missing:
         return None
+    share = labelled_share(report) or 0.0
     return SegkitWarning(
-        f"only {100 * (labelled_share(report) or 0):.3g} % of the pixels of these masks are labelled, and none is "
+        f"only {100 * share:.3g} % of the pixels of these masks are labelled, and none is "
         f"{' or '.join(missing)}. Read as unlabelled, as in the training: "
         f"{', '.join(_read_as_void(config.data))}. If these pixels mean something else here, say "
         f"how these masks are stored, for example "

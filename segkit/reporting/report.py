@@ -90,17 +90,21 @@ def report(
         SegkitError: For settings that contradict each other, and files that cannot be used.
     """
     paths = as_paths(runs)
-    check_runtime(runtime)
-    check_pictures(pictures)
-    options = _score_options(tolerance)
+    options = _score_options(pictures, tolerance, runtime)
     with advising_set(masks is None, settings):
         scored = _find_images(paths[0], images, masks, settings, trust)
         reported = _score(paths, scored, pictures, options, tta, runtime, progress or Progress())
-    write_text_for_user(Path(out), report_html(reported))
-    return Path(out)
+    return _write_page(Path(out), reported)
 
 
-def _score_options(tolerance: float | None) -> ScoreOptions:
+def _write_page(path: Path, reported: Reported) -> Path:
+    write_text_for_user(path, report_html(reported))
+    return path
+
+
+def _score_options(pictures: int, tolerance: float | None, runtime: str) -> ScoreOptions:
+    check_runtime(runtime)
+    check_pictures(pictures)
     check_tolerance(tolerance)
     return ScoreOptions(boundary=True, tolerance=tolerance)
 

@@ -52,7 +52,7 @@ def test_masks_stored_in_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(f"{module}.open_together", lambda *asked: opened)
     monkeypatch.setattr("segkit.reporting.report.config_of", lambda path: opened.config)
     folders = (made.data.images, made.data.masks)
-    own = {index: name for index, name in enumerate(made.task.classes)} | {255: "void"}
+    own = dict(enumerate(made.task.classes)) | {255: "void"}
     setting = f"data.mask_values={json.dumps(own)}"
     scores = evaluate("run", *folders, settings=[setting])
     out = tmp_path / "page.html"
