@@ -11,7 +11,7 @@ from PIL import Image
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.inspect import Inspection
 from segkit.io.images import as_display, write_picture_for_user
-from segkit.io.overlay import overlay, panel
+from segkit.io.overlay import FEW_LABELLED, overlay, panel
 from segkit.task import VOID, Task
 
 EXAMPLES = 6
@@ -71,7 +71,8 @@ def example_pair(inspection: Inspection, fact: SampleFingerprint, width: int) ->
     sample = inspection.parts[fact.part].read(fact.name)
     target = task.encode(sample.mask, fact.name, void=VOID)
     image = as_display(sample.image, sample.valid)
-    labelled = overlay(task, sample.image, target, valid=sample.valid)
+    sparse = has_strokes(inspection)
+    labelled = overlay(task, sample.image, target, valid=sample.valid, has_strokes=sparse)
     return [_fit_width(picture, width) for picture in (image, labelled)]
 
 
@@ -102,7 +103,13 @@ def examples(inspection: Inspection) -> np.ndarray | None:
     starts = range(0, len(pictures), 4)
     rows = [pictures[start : start + 4] for start in starts]
     names_of_rows = [names[start : start + 4] for start in starts]
-    return panel(inspection.task, rows, ("image", "mask", "image", "mask"), names_of_rows)
+    titles = ("image", "mask", "image", "mask")
+    return panel(inspection.task, rows, titles, names_of_rows, has_strokes(inspection))
+
+
+def has_strokes(inspection: Inspection) -> bool:
+    """Return whether most pixels of the masks are unlabelled, as around strokes."""
+    return inspection.summary().void_share > 1 - FEW_LABELLED
 
 
 def write_examples(inspection: Inspection, path: Path) -> bool:

@@ -22,13 +22,13 @@ from segkit.html.page import (
 )
 from segkit.inspection.agreement import agreement_line
 from segkit.inspection.data_sets import set_lines
-from segkit.inspection.examples import choose_examples, example_pair, side_by_side
+from segkit.inspection.examples import choose_examples, example_pair, has_strokes, side_by_side
 from segkit.inspection.fingerprint import SampleFingerprint
 from segkit.inspection.inspect import Inspection
 from segkit.inspection.intensities import PERCENTILES
 from segkit.inspection.pixel_size import pixel_size_line
 from segkit.inspection.summary import DataSummary, SideLengths
-from segkit.io.overlay import overlay_palette
+from segkit.io.overlay import legend_of
 from segkit.system.terminal import shown
 from segkit.task import Task
 
@@ -191,14 +191,13 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
     summary = inspection.summary()
     task = inspection.task
     facts = inspection.survey.facts
-    colours = overlay_palette(task)
     return {
         "source": inspection.source or "data set",
         "about": f"{sum(summary.samples.values())} images, inspected on {date.today()}",
         "verdict": str(inspection.verdict or NO_VERDICT),
         "problems": inspection.problems,
         "examples": _example_pictures(inspection),
-        "legend": [(task.classes[index], colours[index]) for index in task.foreground],
+        "legend": legend_of(task, has_strokes(inspection)),
         "facts": summary_lines(summary),
         "class_title": CLASS_TITLE.capitalize(),
         "class_headings": CLASS_HEADINGS,

@@ -19,6 +19,11 @@ OverlayStyle = Literal["both", "fill", "outlines"]
 STYLES: tuple[str, ...] = get_args(OverlayStyle)
 
 UNLABELLED = (128, 128, 128)
+"""The colour of pixels without a label."""
+NO_CLASS = (20, 20, 20)
+"""The colour of pixels that are known to have no foreground class, where most have no label."""
+FEW_LABELLED = 0.5
+"""Share of labelled pixels below which a mask consists of strokes, points or the like."""
 SAFE_COLOURS = (
     (213, 94, 0),  # vermilion
     (86, 180, 233),  # sky blue
@@ -57,6 +62,7 @@ def overlay(
     opacity: float = 0.4,
     style: OverlayStyle = "both",
     valid: np.ndarray | None = None,
+    has_strokes: bool = False,
 ) -> np.ndarray:
     """Draw a mask over an image; colours of overlapping classes alternate in diagonal stripes.
 
@@ -69,6 +75,8 @@ def overlay(
         style: Whether each class is tinted, outlined, or both.
         valid: Where the image has data, (H, W) bool; None if everywhere. Other pixels do not
             influence the contrast.
+        has_strokes: Whether pixels that are known to have no foreground class become dark, so that
+            they can be seen among pixels without a label.
 
     Returns:
         The picture, (H, W, 3) uint8.
@@ -87,15 +95,40 @@ def overlay(
             outlines.add(_outline(inside, 1 + shorter // OUTLINE_PER_PIXELS), palette[index])
     areas.blend_into(picture, opacity)
     outlines.blend_into(picture, 1.0)
+    if has_strokes:
+        _veil(picture, _known_absent(task, mask), 0.7, NO_CLASS)
     _veil(picture, ~labelled_pixels(mask), 0.5)
     if task.sets:
         _veil(picture, labelled_pixels(mask) & ~decided_pixels(task, mask), 0.25)
     return picture.astype(np.uint8)
 
 
-def _veil(picture: np.ndarray, area: np.ndarray, opacity: float) -> None:
-    """Blend grey into an area (H, W) of a picture, (H, W, 3) float32, in place."""
-    picture[area] = (1 - opacity) * picture[area] + opacity * np.array(UNLABELLED, np.float32)
+def _known_absent(task: Task, mask: np.ndarray) -> np.ndarray:
+    """Return the pixels that are known to have no foreground class, (H, W) bool."""
+    absent = labelled_pixels(mask)
+    if task.exclusive:
+        absent &= decided_pixels(task, mask)
+    for index in task.foreground:
+        absent &= ~layer_of(task, mask, index)
+    return absent
+
+
+def is_mostly_unlabelled(mask: np.ndarray) -> bool:
+    """Return whether most pixels of a mask have no label, as around strokes.
+
+    Args:
+        mask: The mask or target of one image, (H, W) or (H, W, P).
+    """
+    if not mask.size:
+        return False
+    return bool(labelled_pixels(mask).mean() < FEW_LABELLED)
+
+
+def _veil(
+    picture: np.ndarray, area: np.ndarray, opacity: float, colour: Colour = UNLABELLED
+) -> None:
+    """Blend a colour into an area (H, W) of a picture, (H, W, 3) float32, in place."""
+    picture[area] = (1 - opacity) * picture[area] + opacity * np.array(colour, np.float32)
 
 
 def check_overlay(overlay: bool | str) -> OverlayStyle | None:
@@ -134,6 +167,26 @@ def overlay_palette(task: Task) -> Sequence[Colour]:
     for index, colour in zip(task.foreground, SAFE_COLOURS, strict=False):
         colours[index] = colour
     return colours
+
+
+def legend_of(task: Task, has_strokes: bool = False) -> list[tuple[str, Colour]]:
+    """Return the names and colours of what `overlay` draws.
+
+    Args:
+        task: The task.
+        has_strokes: Whether most pixels of the masks are unlabelled, so that pixels of no class
+            have a colour, too.
+    """
+    palette = overlay_palette(task)
+    entries = [(task.classes[index], palette[index]) for index in task.foreground]
+    if has_strokes:
+        absent = "none of the classes"
+        if task.exclusive or task.kind == "binary":
+            absent = task.background or "background"
+        if len(task.foreground) < task.channels or not task.exclusive:
+            entries.append((absent, NO_CLASS))
+        entries.append(("unlabelled", UNLABELLED))
+    return entries
 
 
 class _StripedLayer:
@@ -182,6 +235,7 @@ def panel(
     rows: Sequence[Sequence[np.ndarray]],
     titles: Sequence[str],
     names: Sequence[Sequence[str]] = (),
+    has_strokes: bool = False,
 ) -> np.ndarray:
     """Tile pictures in one sheet, with titles above and a legend of the classes below.
 
@@ -191,6 +245,7 @@ def panel(
         titles: One per column.
         names: A name per picture, which is written below it; empty strings and missing names take
             no space.
+        has_strokes: As in `legend_of`.
 
     Returns:
         The sheet, (H, W, 3) uint8.
@@ -204,7 +259,7 @@ def panel(
     for row, own_names in zip(tiles, names_of_rows, strict=True):
         name_height = NAME_HEIGHT if any(own_names) else 0
         row_heights.append(max(tile.height for tile in row) + name_height + GAP)
-    legend = _place_legend(task, width, title_font)
+    legend = _place_legend(legend_of(task, has_strokes), width, title_font)
     sheet = Image.new("RGB", (width, TITLE_HEIGHT + sum(row_heights) + legend.height), "white")
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
@@ -255,19 +310,17 @@ class _Legend(NamedTuple):
     height: int
 
 
-def _place_legend(task: Task, width: int, font: Font) -> _Legend:
-    """Place the foreground classes in lines of a width."""
-    palette = overlay_palette(task)
+def _place_legend(named: Sequence[tuple[str, Colour]], width: int, font: Font) -> _Legend:
+    """Place names and colours in lines of a width."""
     entries = []
     left = GAP
     line = 0
-    for index in task.foreground:
-        name = task.classes[index]
+    for name, colour in named:
         needed = 17 + round(font.getlength(name)) + 14
         if left > GAP and left + needed > width:
             left = GAP
             line += 1
-        entries.append(_LegendEntry(name, palette[index], left, line))
+        entries.append(_LegendEntry(name, colour, left, line))
         left += needed
     return _Legend(entries, LEGEND_LINE * (line + 1) + 2)
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 from segkit import __version__
 from segkit.config import RunConfig
 from segkit.evaluation.image_scores import ImageScores, as_rows, worst_first
+from segkit.evaluation.open_pixels import is_sparse
 from segkit.evaluation.surfaces import BoundaryScores
 from segkit.inspection.report import CLASS_HEADINGS, class_rows, summary_lines
 from segkit.inspection.summary import DataSummary
-from segkit.io.overlay import overlay_palette
+from segkit.io.overlay import legend_of
 from segkit.reporting.album import Chapter
 from segkit.reporting.drawings import CONFUSED, INVENTED, MISSED
 from segkit.reporting.figures import learning_figures, reliability_figure, threshold_figure
@@ -93,7 +94,6 @@ def page_values(reported: Reported) -> dict[str, Any]:
     if scores is not None and not scores["images"]:
         scores = None
     first = next(iter(reported.histories.values()), [])
-    colours = overlay_palette(task)
     known = scores or {}
     values: dict[str, Any] = {
         "name": " + ".join(run.resolve().name for run in reported.runs),
@@ -108,7 +108,7 @@ def page_values(reported: Reported) -> dict[str, Any]:
         "learning": _learning_curves(reported.histories),
         "chapters": reported.chapters,
         "views": VIEWS,
-        "legend": [(task.classes[label], colours[label]) for label in task.foreground],
+        "legend": legend_of(task, is_sparse(known)),
         "error_legend": _error_legend(task),
         "image_headings": _image_headings(reported),
         "images": _image_rows(reported),

@@ -12,7 +12,7 @@ from segkit.evaluation.counts import Layers, split_layers
 from segkit.evaluation.measurements import Scene
 from segkit.html.page import data_url
 from segkit.io.images import as_display
-from segkit.io.overlay import SAFE_COLOURS, UNLABELLED, overlay
+from segkit.io.overlay import SAFE_COLOURS, UNLABELLED, is_mostly_unlabelled, overlay
 from segkit.task import Task
 from segkit.task.layers import labelled_pixels
 
@@ -80,7 +80,7 @@ def draw_scene(task: Task, scene: Scene, side: int, most_bytes: int) -> Drawing:
     image = scene.image
     pictures = [
         image,
-        overlay(task, image, scene.target),
+        overlay(task, image, scene.target, has_strokes=is_mostly_unlabelled(scene.target)),
         overlay(task, image, scene.mask),
         _draw_errors(task, scene),
     ]

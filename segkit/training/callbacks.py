@@ -18,7 +18,7 @@ from segkit.data.batches.cache import Samples
 from segkit.errors import RunError
 from segkit.io.atomic import atomic
 from segkit.io.images import as_display, write_picture
-from segkit.io.overlay import overlay, panel
+from segkit.io.overlay import is_mostly_unlabelled, overlay, panel
 from segkit.metrics import Scores
 from segkit.run import Run
 from segkit.run.checkpoint import to_disk
@@ -310,13 +310,16 @@ class Pictures(keras.callbacks.Callback):
         """Return a panel with a row of image, truth and prediction per sample, (H, W, 3) uint8."""
         task = self.config.task
         rows = []
+        has_strokes = False
         for name in self.names:
             whole_image, whole_target = self.samples(name)
             image = whole_image[:_MAX_SIDE, :_MAX_SIDE]
             target = hard_target(task, whole_target[:_MAX_SIDE, :_MAX_SIDE])
             mask = task.decode(np.asarray(self.delivered.predict_on_batch(image[None]))[0])
-            truth = overlay(task, image, target)
+            is_sparse = is_mostly_unlabelled(target)
+            has_strokes |= is_sparse
+            truth = overlay(task, image, target, has_strokes=is_sparse)
             prediction = overlay(task, image, mask)
             rows.append([as_display(image), truth, prediction])
         names = [[name] for name in self.names]
-        return panel(task, rows, ("image", "truth", "prediction"), names)
+        return panel(task, rows, ("image", "truth", "prediction"), names, has_strokes)

@@ -16,6 +16,8 @@ from segkit.io.overlay import (
     UNLABELLED,
     OverlayStyle,
     check_overlay,
+    is_mostly_unlabelled,
+    legend_of,
     overlay,
     overlay_palette,
     panel,
@@ -246,3 +248,46 @@ def test_a_long_legend_takes_more_lines_and_loses_no_class() -> None:
     )
     assert long.shape[0] == short.shape[0] + 11 * 20
     assert set(colours) <= set(map(tuple, _colours(long)[0]))
+
+
+@pytest.mark.parametrize(
+    ("task", "absent"),
+    [
+        (Task.binary("a"), 0),
+        (Task.multiclass(["a", "background"]), 1),
+        (Task.multiclass(["background", "a"], sets=[["background", "a"]]), 0),
+    ],
+)
+def test_pixels_of_no_class_are_dark_among_unlabelled_ones(task: Task, absent: int) -> None:
+    target = np.full((9, 9), VOID, np.uint8)
+    target[1, 1:5] = absent
+    target[3, 1:5] = 1 - absent
+    if task.sets:
+        target[5, 1:5] = 2
+    target = task.encode(target)
+    white = np.full((9, 9, 3), 255, np.uint8)
+    plain = overlay(task, white, target)
+    drawn = overlay(task, white, target, has_strokes=True)
+    is_changed = (plain != drawn).any(-1)
+    expected = np.zeros((9, 9), bool)
+    expected[1, 1:5] = True
+    np.testing.assert_array_equal(is_changed, expected)
+    assert drawn[1, 1].max() < 100
+    assert is_mostly_unlabelled(target)
+    assert not is_mostly_unlabelled(np.zeros_like(target))
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        (Task.binary("a"), ["a", "background", "unlabelled"]),
+        (Task.multiclass(["ground", "a", "b"], background="ground"), ["a", "b", "ground"]),
+        (Task.multiclass(["a", "b"], background=None), ["a", "b"]),
+        (Task.multilabel(["a", "b"]), ["a", "b", "none of the classes"]),
+    ],
+)
+def test_the_legend_of_strokes_names_what_has_no_class(task: Task, names: list[str]) -> None:
+    plain = legend_of(task)
+    assert [name for name, _ in plain] == [task.classes[index] for index in task.foreground]
+    found = [name for name, _ in legend_of(task, has_strokes=True)]
+    assert found == [*names, *([] if "unlabelled" in names else ["unlabelled"])]
