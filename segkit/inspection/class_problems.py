@@ -104,6 +104,7 @@ def find_class_problems(
     yield from _rare_classes(task, facts)
     yield from _unlabelled(task, facts)
     yield from _never_absent(task, facts)
+    yield from _uncertain_background(task, facts)
     yield from _known_in_few(task, facts)
     yield from _empty_masks(task, facts)
     yield from _sides(task, facts, flips)
@@ -209,6 +210,25 @@ def _never_absent(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Pr
             f"background, too), or images in which all of it is annotated"
         )
         yield problem_of("warning", "never-absent", message)
+
+
+def _uncertain_background(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
+    """Yield a problem if a sigmoid for the background never sees a pixel of the background.
+
+    Softmax learns the background also from sets of classes: it is what all of them have in common.
+    """
+    background = task.background_index
+    if background is None or task.classes_compete or not task.sets:
+        return
+    train = [fact for fact in facts if fact.part == "train"]
+    if any(fact.classes[background] for fact in train):
+        return
+    message = (
+        f"the head has a sigmoid per class, and the training masks have no pixel that is surely "
+        f"{task.background}, so {task.background} will hardly be predicted. Use one softmax "
+        f"(task.head: softmax), or annotate all classes in some images"
+    )
+    yield problem_of("warning", "no-background", message)
 
 
 def _known_in_few(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:

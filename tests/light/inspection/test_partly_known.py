@@ -167,3 +167,19 @@ def test_inspect_says_what_each_of_several_data_sets_knows(tmp_path: Path) -> No
     del sets["two"]["labelled_classes"]  # so background of the set is no liver
     messages = [p.message for p in inspected().problems if p.code == "absent-class"]
     assert any("two" in text and "data.sets.two.labelled_classes" in text for text in messages)
+
+
+@pytest.mark.parametrize(
+    ("head", "annotated", "expected"),
+    [
+        ("sigmoid", {"a": ("liver",), "b": ("liver",)}, True),
+        ("sigmoid", {"a": ("liver",), "b": ("liver", "vessel")}, False),
+        ("softmax", {"a": ("liver",), "b": ("liver",)}, False),
+    ],
+)
+def test_a_sigmoid_needs_pixels_that_are_surely_background(
+    tmp_path: Path, head: str, annotated: dict[str, tuple[str, ...]], expected: bool
+) -> None:
+    config = data_set(tmp_path, annotated)
+    found = inspect(config, settings=[f"task.head={head}"])
+    assert ("no-background" in [problem.code for problem in found.problems]) == expected
