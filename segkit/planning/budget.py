@@ -71,6 +71,7 @@ def fit_budget(
     free_bytes: float,
     measure: Measure,
     progress: Progress | None = None,
+    known: float = 1.0,
 ) -> Plan:
     """Choose the batch, the network and the length of the training.
 
@@ -82,6 +83,8 @@ def fit_budget(
         free_bytes: Free memory.
         measure: Measures a config on this machine.
         progress: Receives a warning if training would see too few samples in time.
+        known: The share of the labels that says something about a class, from `known_share`. A
+            training on a part of them takes longer.
 
     Returns:
         The complete plan. With a time budget it has the most expensive network of the `LADDER`
@@ -92,8 +95,8 @@ def fit_budget(
     """
     if minutes is None:
         first_plan = _with(plan, "train", batch_size=BATCH)
-        return _plan_epochs(plan, images, free_bytes, measure(first_plan.config))
-    candidates = _measure_candidates(plan, minutes, validation_windows, measure)
+        return _plan_epochs(plan, images, free_bytes, measure(first_plan.config), known)
+    candidates = _measure_candidates(plan, minutes, validation_windows, measure, known)
     chosen = _choose_candidate(candidates)
     _check_minutes(chosen, minutes)
     if not chosen.is_enough:
@@ -107,7 +110,7 @@ def fit_budget(
 
 
 def _measure_candidates(
-    plan: Plan, minutes: float, validation_windows: int, measure: Measure
+    plan: Plan, minutes: float, validation_windows: int, measure: Measure, known: float
 ) -> list[NetworkCandidate]:
     """Return networks of the ladder up to the first one whose training sees too few samples.
 
@@ -122,7 +125,8 @@ def _measure_candidates(
         return NetworkCandidate(sized, machine, samples, needed)
 
     classes = len(plan.config.task.foreground)
-    wide = SAMPLES + SAMPLES_PER_CLASS * classes
+    wide = math.ceil((SAMPLES + SAMPLES_PER_CLASS * classes) / known)
+    few = math.ceil(SAMPLES_AT_HIGH_RESOLUTION / known)
     candidates = []
     for network in LADDER:
         candidates.append(measured(network, wide))
@@ -132,7 +136,7 @@ def _measure_candidates(
         return candidates
     if classes <= FEW_CLASSES:
         for network in NARROW[:-1]:
-            candidates.append(measured(network, SAMPLES_AT_HIGH_RESOLUTION))
+            candidates.append(measured(network, few))
             if candidates[-1].is_enough:
                 return candidates
     return [*candidates, measured(NARROW[-1], wide)]
@@ -281,13 +285,21 @@ def _reduce_augmentation(plan: Plan, passes: float) -> Plan:
     )
 
 
-def _plan_epochs(plan: Plan, images: int, free_bytes: float, machine: Machine) -> Plan:
+def _plan_epochs(
+    plan: Plan, images: int, free_bytes: float, machine: Machine, known: float
+) -> Plan:
     """Return the plan of a training without a time budget."""
     batch_size = _fitting_batch(LARGEST_BATCH, machine, free_bytes)
     while batch_size > 2 and batch_size > images / 20:
         batch_size //= 2
     steps = math.ceil(images / batch_size)
-    epochs = min(300, max(30, math.ceil(20_000 / steps)))
+    epochs = math.ceil(min(300, max(30, math.ceil(20_000 / steps))) / known)
+    partly = ""
+    if known < 1:
+        partly = (
+            f" That is {1 / known:.1f} times as long as with complete masks, because a label says "
+            f"yes or no about {100 * known:.0f} % of the classes, on average."
+        )
     hours = epochs * steps * machine.seconds_per_step * batch_size / BATCH / 3600
     return _choose(
         plan,
@@ -300,7 +312,7 @@ def _plan_epochs(plan: Plan, images: int, free_bytes: float, machine: Machine) -
         epochs=Choice(
             epochs,
             f"With {images} images this is about {epochs * steps:,} steps, which take about "
-            f"{hours:.1f} h on this machine.",
+            f"{hours:.1f} h on this machine.{partly}",
         ),
         patience=Choice(
             max(10, epochs // 5),

@@ -18,7 +18,7 @@ from segkit.inspection.training_check import check_split
 from segkit.io.atomic import is_stream, write_text_for_user
 from segkit.planning.budget import fit_budget
 from segkit.planning.choices import Plan
-from segkit.planning.rules import add_background, draft
+from segkit.planning.rules import add_background, draft, known_share
 from segkit.planning.step_time import measure_steps
 from segkit.planning.yaml_text import as_yaml
 from segkit.system.memory import free_memory
@@ -130,7 +130,8 @@ def plan_for(
     windows = round(len(parts["validation"]) * windows_per_image)
     images = len(parts["train"])
     free = free_memory()
-    return fit_budget(drafted, images, windows, minutes, free, measure_steps, progress)
+    known = known_share(task, [fact for fact in of_task if fact.part == "train"])
+    return fit_budget(drafted, images, windows, minutes, free, measure_steps, progress, known)
 
 
 def _keep_together(drafted: Plan, inspection: Inspection) -> tuple[Plan, dict[str, Subset]]:

@@ -32,6 +32,8 @@ LARGEST_WEIGHT = 4.0
 """Upper limit of a class weight."""
 FEW_IMAGES = 60
 """Below this number of images the split was measured by benchmarks/small_data.py."""
+LEAST_KNOWN = 0.1
+"""Least share of known labels by which a training is prolonged."""
 DEVIATIONS = 5.15
 """Standard deviations between the percentiles 0.5 and 99.5 of a normal distribution."""
 
@@ -137,6 +139,29 @@ def add_background(fact: SampleFingerprint, task: Task) -> SampleFingerprint:
         known=np.concatenate([[fact.labelled], fact.known]),
         objects=(np.zeros(0, np.int64), *fact.objects),
     )
+
+
+def known_share(task: Task, facts: Sequence[SampleFingerprint]) -> float:
+    """Return the share of labelled pixels that say whether they are a class, over all classes.
+
+    It is 1 if each label is one class, also for strokes. It is about 3/8 if each image was
+    annotated for three of eight classes. Then a training needs about 8/3 as many samples
+    (docs/how-to/few-labels.md).
+
+    Args:
+        task: The task of the plan.
+        facts: The fingerprints of the training images.
+
+    Returns:
+        From `LEAST_KNOWN` to 1; 1 if nothing is labelled.
+    """
+    labelled = sum(fact.labelled for fact in facts) * len(task.foreground)
+    if not labelled:
+        return 1.0
+    known = 0
+    for fact in facts:
+        known += int(sum(fact.known[index] for index in task.foreground))
+    return max(LEAST_KNOWN, known / labelled)
 
 
 def _object_areas(task: Task, facts: Sequence[SampleFingerprint]) -> list[np.ndarray]:
