@@ -82,6 +82,19 @@ def overlay(
         The picture, (H, W, 3) uint8.
     """
     picture = as_display(image, valid).astype(np.float32)
+    _draw_classes(task, picture, mask, opacity, style)
+    if has_strokes:
+        _veil(picture, _known_absent(task, mask), 0.7, NO_CLASS)
+    _veil(picture, ~labelled_pixels(mask), 0.5)
+    if task.sets:
+        _veil(picture, labelled_pixels(mask) & ~decided_pixels(task, mask), 0.25)
+    return picture.astype(np.uint8)
+
+
+def _draw_classes(
+    task: Task, picture: np.ndarray, mask: np.ndarray, opacity: float, style: OverlayStyle
+) -> None:
+    """Draw the areas and outlines of the classes into a picture, (H, W, 3) float32, in place."""
     shorter = min(picture.shape[:2])
     stripes = _diagonal_stripes(picture, max(LEAST_STRIPE, shorter // STRIPES_PER_SIDE))
     areas = _StripedLayer(stripes)
@@ -95,12 +108,6 @@ def overlay(
             outlines.add(_outline(inside, 1 + shorter // OUTLINE_PER_PIXELS), palette[index])
     areas.blend_into(picture, opacity)
     outlines.blend_into(picture, 1.0)
-    if has_strokes:
-        _veil(picture, _known_absent(task, mask), 0.7, NO_CLASS)
-    _veil(picture, ~labelled_pixels(mask), 0.5)
-    if task.sets:
-        _veil(picture, labelled_pixels(mask) & ~decided_pixels(task, mask), 0.25)
-    return picture.astype(np.uint8)
 
 
 def _known_absent(task: Task, mask: np.ndarray) -> np.ndarray:

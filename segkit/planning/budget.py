@@ -83,8 +83,7 @@ def fit_budget(
         free_bytes: Free memory.
         measure: Measures a config on this machine.
         progress: Receives a warning if training would see too few samples in time.
-        known: The share of the labels that says something about a class, from `known_share`. A
-            training on a part of them takes longer.
+        known: The result of `known_share`, by which more samples are needed.
 
     Returns:
         The complete plan. With a time budget it has the most expensive network of the `LADDER`
@@ -94,15 +93,13 @@ def fit_budget(
         ConfigError: If the time is too short for any training.
     """
     if minutes is None:
-        first_plan = _with(plan, "train", batch_size=BATCH)
-        return _plan_epochs(plan, images, free_bytes, measure(first_plan.config), known)
+        machine = measure(_with(plan, "train", batch_size=BATCH).config)
+        return _plan_epochs(plan, images, free_bytes, machine, known)
     candidates = _measure_candidates(plan, minutes, validation_windows, measure, known)
     chosen = _choose_candidate(candidates)
     _check_minutes(chosen, minutes)
-    if not chosen.is_enough:
-        enough = _minutes_for(chosen.needed, chosen.machine, validation_windows)
-        warning = _few_minutes(minutes, chosen.samples, chosen.needed, enough)
-        (progress or Progress()).warning(warning)
+    if not chosen.is_enough and progress is not None:
+        progress.warning(_few_minutes(minutes, chosen, validation_windows))
     planned = _choose_batch(chosen.plan, chosen.machine, BATCH, free_bytes)
     planned = _explain_network(planned, candidates, chosen, minutes)
     planned = _choose_epochs(planned, chosen, images, minutes)
@@ -166,10 +163,14 @@ def _minutes_for(samples: int, machine: Machine, validation_windows: int) -> int
     return math.ceil(seconds / 60 / 0.95)
 
 
-def _few_minutes(minutes: float, samples: float, needed: int, enough: int) -> SegkitWarning:
+def _few_minutes(
+    minutes: float, chosen: NetworkCandidate, validation_windows: int
+) -> SegkitWarning:
+    enough = _minutes_for(chosen.needed, chosen.machine, validation_windows)
     return SegkitWarning(
-        f"in {minutes:g} min training sees about {samples:.0f} patches, and these classes need "
-        f"about {needed}. Give it {enough} min or more for good masks (--minutes {enough})",
+        f"in {minutes:g} min training sees about {chosen.samples:.0f} patches, and these classes "
+        f"need about {chosen.needed}. Give it {enough} min or more for good masks "
+        f"(--minutes {enough})",
         "few-minutes",
     )
 
