@@ -28,6 +28,7 @@ import copy
 import csv
 import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,6 @@ import segkit
 VOID = 255
 COUNTS = {"few": 10, "more": 200, "validation": 20, "test": 60}
 """Images of each kind."""
-STROKE_IMAGES = 60
-"""Images with strokes."""
 SHARE = 0.02
 """Share of the pixels of an image that strokes cover."""
 SHORTEST = 4
@@ -94,7 +93,7 @@ def strokes(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return drawn
 
 
-def write_data(folder: Path, seed: int) -> None:
+def write_data(folder: Path, seed: int, stroke_images: int) -> None:
     """Write the images of a seed, their masks and strokes, and a list for each kind of training."""
     rows: dict[str, list[tuple[str, str, str]]] = {}
     number = 0
@@ -111,7 +110,7 @@ def write_data(folder: Path, seed: int) -> None:
             rows[kind].append((f"{kind}/{name}", f"masks/{name}", part))
             number += 1
     held_out = rows["validation"] + rows["test"]
-    dense = rows["more"][:STROKE_IMAGES]
+    dense = rows["more"][:stroke_images]
     thin = [(image, mask.replace("masks", "strokes"), part) for image, mask, part in dense]
     lists = {
         "few": rows["few"],
@@ -183,7 +182,7 @@ def train(
         if case == "head":
             write_head_data(data, options.head, seed)
         else:
-            write_data(data, seed)
+            write_data(data, seed, options.stroke_images)
     config = config_of(case, way, data, seed, options)
     place = folder / f"run-{case}-{way}-{seed}".replace(" ", "-")
     run = segkit.train(config, place, resume=(place / "config.yaml").is_file())
@@ -198,6 +197,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="work folder; its results are kept")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each way")
     parser.add_argument("--steps", type=int, default=1000, help="steps of each training")
+    parser.add_argument(
+        "--stroke-images", type=int, default=60, help="images of shapes with strokes, at most 200"
+    )
+    parser.add_argument("--ways", nargs="+", help="only these trainings, as the page names them")
     parser.add_argument("--normalization", default="batch", help="of the networks for shapes")
     parser.add_argument("--case", choices=list(WAYS), action="append", help="only this case")
     parser.add_argument("--head", type=Path, metavar="FOLDER", help="the data of the head scan")
@@ -210,22 +213,22 @@ def main() -> None:
     cases = settings.case or [case for case in WAYS if case != "head" or settings.head]
     for seed in range(settings.seeds):
         for case in cases:
-            for way in WAYS[case]:
+            for way in settings.ways or WAYS[case]:
                 key = f"{case} {way} {seed}"
                 if key not in results:
                     results[key] = train(settings.folder, case, way, seed, settings)
                     record.write_text(json.dumps(results, indent=1), encoding="utf-8")
     for case in cases:
-        show(results, case, settings.seeds)
+        show(results, case, settings.ways or list(WAYS[case]), settings.seeds)
 
 
-def show(results: dict[str, Any], case: str, seeds: int) -> None:
+def show(results: dict[str, Any], case: str, ways: Sequence[str], seeds: int) -> None:
     """Print the Dice of each way for each seed, and the mean of the differences to the first."""
     table = Table(title=f"{case}: mean Dice of 8 classes on complete masks")
     for heading in ("training", *(f"seed {seed}" for seed in range(seeds)), "mean", "difference"):
         table.add_column(heading)
-    first = next(iter(WAYS[case]))
-    for way in WAYS[case]:
+    first = ways[0]
+    for way in ways:
         dice = [results[f"{case} {way} {seed}"]["dice"] for seed in range(seeds)]
         pairs = [results[f"{case} {first} {seed}"]["dice"] for seed in range(seeds)]
         mean = statistics.fmean(dice)

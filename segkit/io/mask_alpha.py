@@ -10,6 +10,7 @@ from segkit.errors import DataError
 from segkit.io.codecs import is_tiff, opened
 from segkit.io.pages import file_of
 from segkit.io.pixels import Pixels, both, without_holes
+from segkit.io.stack_files import is_stack_file
 
 
 def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
@@ -43,7 +44,7 @@ def without_opaque_alpha(array: np.ndarray, path: Path) -> np.ndarray:
 def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
     """Return values without an alpha channel, valid where it is opaque, and 0 elsewhere.
 
-    Values that a palette shows as transparent are not valid, either.
+    Values that the file shows as transparent, by a palette or a grey, are not valid, either.
 
     Args:
         stored: The content of a mask file; there is an alpha channel if it has 2 or 4 channels.
@@ -53,8 +54,11 @@ def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
         DataError: If something is painted, but no pixel is opaque.
     """
     values = stored.values
-    if values.ndim == 2 and stored.palette is not None:
-        shown = opaque_indices(path)[values]
+    if values.ndim == 2:
+        hidden = hidden_values(path)
+        shown = None
+        if hidden:
+            shown = ~np.isin(values, hidden)
         return without_holes(stored._replace(valid=both(stored.valid, shown)))
     if values.ndim != 3 or values.shape[-1] not in (2, 4):
         return stored
@@ -67,23 +71,21 @@ def opaque_pixels(stored: Pixels, path: Path) -> Pixels:
     return without_holes(stored._replace(values=shown, valid=both(stored.valid, is_opaque)))
 
 
-def opaque_indices(path: Path) -> np.ndarray:
-    """Return which indices of a palette the file shows as opaque, (256,) bool.
+def hidden_values(path: Path) -> list[int]:
+    """Return the stored values that a file shows as transparent, such as indices of a palette.
 
     Args:
-        path: A file with a palette, or the address of a page in it.
+        path: A mask file with one value per pixel, or the address of a page in it.
     """
-    is_opaque = np.ones(256, bool)
-    if is_tiff(path):
-        return is_opaque
+    if is_tiff(path) or is_stack_file(path):
+        return []
     with opened(file_of(path)) as picture:
         transparency = picture.info.get("transparency")
     if isinstance(transparency, bytes):
-        alpha = np.frombuffer(transparency, np.uint8)[:256]
-        is_opaque[: alpha.size] = alpha == 255
-    elif isinstance(transparency, int):
-        is_opaque[transparency] = False
-    return is_opaque
+        return [index for index, alpha in enumerate(transparency) if alpha < 255]
+    if isinstance(transparency, int):
+        return [transparency]
+    return []
 
 
 def _check_opacity(alpha: np.ndarray, opaque: int, path: Path) -> None:

@@ -73,7 +73,7 @@ def scan_masks(
         paths: The mask files.
         progress: Called after each file.
         pages: `data.pages`.
-        opaque_only: Whether values that a palette shows as transparent are not counted.
+        opaque_only: Whether values that the file shows as transparent are not counted.
 
     Returns:
         The contents in the order of `paths`, with decoded masks of up to `CACHED` bytes.
@@ -104,7 +104,7 @@ def scan_mask(path: Path, pages: Pages | None = None, opaque_only: bool = False)
     """Return the content of a mask file; its form is "broken" if it cannot be read."""
     try:
         found = _scan(path, pages)
-        if opaque_only and found.palette is not None:
+        if opaque_only and found.form == "ids" and not found.lossy:
             shown = read_mask_pixels(path, pages=pages, opaque_only=True)
             return _scan_ids(shown, found.description)
         return found

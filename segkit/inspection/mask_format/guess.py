@@ -48,8 +48,13 @@ def exclusive_task(names: Sequence[str]) -> Task:
 
     Args:
         names: The classes. Void among them is not a class.
+
+    Raises:
+        DataError: If there is only void.
     """
     classes = [name for name in names if name != VOID_NAME]
+    if not classes:
+        raise DataError("--classes: void alone is no class; name the classes, too", "list")
     if classes == ["background"]:
         return Task.binary("object")
     if len(classes) == 1:

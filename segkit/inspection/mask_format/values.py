@@ -183,6 +183,8 @@ def classify_values(
         DataError: The values have no likely meaning, or do not fit the names of the classes.
     """
     values = sorted(pixels)
+    if VOID_NAME in classes:
+        return _classify_named(data, values, classes, words)
     for yes in yes_values(dtype):
         if set(values) <= {0, yes}:
             return Guess(data, binary_task(classes), f"{words}; yes/no values {values}")
@@ -196,6 +198,20 @@ def classify_values(
     if values[0] < 0:
         return _classify_with_negative(data, values, classes, words_with_values)
     return _classify_ids(data, values, classes, words_with_values)
+
+
+def _classify_named(
+    data: DataConfig, values: list[int], classes: Sequence[str], words: str
+) -> Guess:
+    """Return how to read values of which the user calls one void; 255 needs no name."""
+    if len(classes) == len(values):
+        named = dict(zip(values, classes, strict=True))
+    else:
+        ids = [value for value in values if value != VOID]
+        named = named_values(ids, classes) | {VOID: VOID_NAME}
+    data = data.model_copy(update={"mask_values": named})
+    words = f"{words}; values {', '.join(map(str, values))}"
+    return Guess(data, _task_of(list(named.values())), words)
 
 
 def _are_grey_levels(pixels: Counter[int]) -> bool:
@@ -224,10 +240,6 @@ def _classify_ids(data: DataConfig, values: list[int], classes: Sequence[str], w
         meanings = {VOID: "void"}
         message = "255 is read as unlabelled (void), because the other values are class ids"
         doubts.append(Doubt("void-value", message))
-    if VOID_NAME in classes:
-        named = named_values(ids, classes)
-        data = data.model_copy(update={"mask_values": named | meanings})
-        return Guess(data, _task_of(list(named.values())), words, tuple(doubts))
     if ids == [0, 1]:
         meanings = {0: "absent", 1: "present", VOID: "void"}
         data = data.model_copy(update={"mask_values": meanings})

@@ -331,3 +331,53 @@ def test_indices_that_a_palette_hides_are_void_if_a_setting_says_so(
     assert found.summary().void_share == pytest.approx((expected == VOID).mean(), abs=0.01)
     found = inspect(images, masks, classes=["disc", "ground"], settings=["data.transparent=void"])
     assert found.task.classes == ("disc", "ground")
+
+
+def test_a_grey_that_the_file_hides_is_void_if_a_setting_says_so(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "grey")
+    for path in masks.iterdir():
+        values = np.asarray(Image.open(path))
+        Image.fromarray(np.where(values == VOID, 7, values)).save(path, transparency=7)
+    stored = np.asarray(Image.open(masks / "0.png"))
+    section = {"images": images, "masks": masks, "transparent": "void"}
+    found = open_source(DataConfig.model_validate(section), Task.binary("disc")).read("0").mask
+    np.testing.assert_array_equal(found, np.where(stored == 7, VOID, stored))
+    inspected = inspect(images, masks, settings=["data.transparent=void"])
+    assert inspected.task.kind == "binary"
+    assert inspected.summary().void_share > 0.9
+
+
+@pytest.mark.parametrize("yes", [1, 255])
+@pytest.mark.parametrize("classes", [["void", "disc"], ["disc", "void"]])
+def test_void_among_two_names_is_no_class(tmp_path: Path, yes: int, classes: list[str]) -> None:
+    images, masks = strokes(tmp_path, "white")
+    stored = np.zeros((40, 40), np.uint8)
+    stored[:10] = yes
+    for path in masks.iterdir():
+        Image.fromarray(stored).save(path)
+    found = inspect(images, masks, classes=classes)
+    assert found.task == Task.binary("disc")
+    share = (stored == [0, yes][classes.index("void")]).mean()
+    assert found.summary().void_share == pytest.approx(share)
+    assert "never-absent" in codes(found)
+    assert codes(inspect(images, masks, classes=["void"])) == ["list"]
+
+
+def test_255_is_void_with_a_name_and_without(tmp_path: Path) -> None:
+    images, masks = strokes(tmp_path, "white")
+    stored = np.full((40, 40), VOID, np.uint8)
+    stored[:5] = 1
+    stored[5:9] = 2
+    for path in masks.iterdir():
+        Image.fromarray(stored).save(path)
+    for classes in (["a", "b", "void"], ["a", "b"]):
+        found = inspect(images, masks, classes=classes)
+        assert found.task == Task.multiclass(["a", "b"])
+        assert found.summary().void_share == pytest.approx((stored == VOID).mean())
+    stored[20:25] = 3
+    for path in masks.iterdir():
+        Image.fromarray(stored).save(path)
+    found = inspect(images, masks, classes=["a", "void", "b"])
+    assert found.task == Task.multiclass(["a", "b"])
+    assert found.config is not None
+    assert found.config.data.mask_values == {1: "a", 2: "void", 3: "b", VOID: "void"}
