@@ -109,7 +109,9 @@ def examples(inspection: Inspection) -> np.ndarray | None:
 
 def has_strokes(inspection: Inspection) -> bool:
     """Return whether most pixels of the masks are unlabelled, as around strokes."""
-    return inspection.summary().void_share > 1 - FEW_LABELLED
+    facts = inspection.survey.facts
+    labelled = sum(fact.labelled for fact in facts)
+    return labelled < FEW_LABELLED * sum(fact.pixels for fact in facts)
 
 
 def write_examples(inspection: Inspection, path: Path) -> bool:

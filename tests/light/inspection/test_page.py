@@ -134,3 +134,16 @@ def test_examples_have_a_limited_height(shape: tuple[int, int], size: tuple[int,
     inspection = Inspection("", CRACK, parts, found, [], None)
     for picture in example_pair(inspection, found.facts[0], 320):
         assert picture.shape == (*size, 3)
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_the_legend_names_what_strokes_leave_unlabelled(rows: int) -> None:
+    target = np.full((10, 10), VOID, np.uint8)
+    target[:rows] = 0
+    target[0, :5] = 1
+    sample = Sample("a", np.zeros((10, 10, 3), np.uint8), target)
+    parts = {"train": Subset(Memory({"a": sample}), ["a"])}
+    inspection = Inspection("", CRACK, parts, survey(CRACK, parts), [], None)
+    html = inspection_html(inspection)
+    assert ("unlabelled</span>" in html) == (rows == 1)
+    assert ("background</span>" in html) == (rows == 1)

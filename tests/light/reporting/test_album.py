@@ -159,3 +159,15 @@ def test_the_pixels_of_small_images_are_exact() -> None:
     assert (errors[5:9, 9:12] == (213, 94, 0)).all()  # invented
     assert (errors[5:9, 7:9] == 120).all()
     assert (np.asarray(opened(drawing.image)) == 200).all()
+
+
+@pytest.mark.parametrize("rows", [4, 16])
+def test_known_background_is_dark_only_among_unlabelled_pixels(rows: int) -> None:
+    target = np.full((20, 30, 1), VOID, np.uint8)
+    target[:rows] = 0
+    mask = np.zeros((20, 30), np.uint8)
+    image = np.full((20, 30, 3), 200, np.uint8)
+    drawing = draw_scene(TASK, reduced(Scene("a", image, target, mask), 100), 100, 10_000)
+    truth = np.asarray(opened(drawing.truth))
+    assert (truth[:rows].max() < 100) == (rows == 4)
+    assert np.asarray(opened(drawing.prediction)).min() == 200
