@@ -10,7 +10,7 @@ images: 10 images with masks, and 200 without.
 
 strokes: masks in which about 2 % of the pixels are known, as thin strokes.
 - strokes: nothing else;
-- smoothness 1: with the smoothness term of this weight;
+- smoothness 1, smoothness 3: with the smoothness term of this weight;
 - consistency 1: unlabelled pixels teach by the consistency term of this weight;
 - dense: complete masks (the upper end).
 
@@ -61,6 +61,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "strokes": {
         "strokes": {},
         "smoothness 1": {"smoothness": 1.0},
+        "smoothness 3": {"smoothness": 3.0},
         "consistency 1": {"consistency": 1.0},
         "dense": {},
     },
