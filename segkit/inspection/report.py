@@ -186,6 +186,11 @@ def inspection_html_fragment(inspection: Inspection) -> str:
     return render_fragment("segkit.inspection", "inspect.html.jinja", _page_values(inspection))
 
 
+def _count_of_images(summary: DataSummary) -> str:
+    count = sum(summary.samples.values())
+    return f"{count} image{'s' if count != 1 else ''}"
+
+
 def _page_values(inspection: Inspection) -> dict[str, Any]:
     """Return the variables of the template inspect.html.jinja."""
     summary = inspection.summary()
@@ -193,7 +198,7 @@ def _page_values(inspection: Inspection) -> dict[str, Any]:
     facts = inspection.survey.facts
     return {
         "source": inspection.source or "data set",
-        "about": f"{sum(summary.samples.values())} images, inspected on {date.today()}",
+        "about": f"{_count_of_images(summary)}, inspected on {date.today()}",
         "verdict": str(inspection.verdict or NO_VERDICT),
         "problems": inspection.problems,
         "examples": _example_pictures(inspection),

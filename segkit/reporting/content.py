@@ -48,7 +48,6 @@ SECTIONS = {
 VIEWS = ("image", "truth", "prediction", "errors")
 """The pictures of an image."""
 Rows = list[tuple[str, ...]]
-INTERVAL_HEADINGS = ("class", "score", "data set", "95 % interval", "per image", "95 % interval")
 CLASS_SCORES = ("dice", "iou", "precision", "recall")
 OBJECTS = ("true", "found", "missed", "invented")
 
@@ -100,7 +99,7 @@ def page_values(reported: Reported) -> dict[str, Any]:
         "about": _about(reported),
         "verdict": verdict_sentences(scores, reported.where, first),
         "scores": scores,
-        "interval_headings": INTERVAL_HEADINGS,
+        "interval_headings": _interval_headings(known),
         "intervals": interval_rows(known),
         "few_groups": _has_few_groups(known),
         "class_headings": _class_headings(reported),
@@ -131,13 +130,22 @@ def _about(reported: Reported) -> str:
     if reported.scores is None:
         return f"A report made on {date} UTC with segkit {__version__}."
     count = reported.scores["images"]
-    return f"{count} images of {reported.where}, reported on {date} UTC by segkit {__version__}."
+    images = f"{count} image{'s' if count != 1 else ''}"
+    return f"{images} of {reported.where}, reported on {date} UTC by segkit {__version__}."
 
 
 def _has_few_groups(scores: Mapping[str, Any]) -> bool:
     """Return whether the table shows the spread, because no interval can be promised."""
     ends = scores.get("intervals", {}).get("mean", {}).get("dice_foreground")
     return ends is not None and ends["low"] is None
+
+
+def _interval_headings(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the headings of `interval_rows`."""
+    ends = "95 % interval"
+    if _has_few_groups(scores):
+        ends = "lowest to highest"
+    return ("class", "score", "data set", ends, "per image", ends)
 
 
 def interval_rows(scores: Mapping[str, Any]) -> Rows:

@@ -269,3 +269,11 @@ def test_a_long_table_shows_the_worst_images() -> None:
     assert values["image_headings"][:3] == ["image", "group", "Dice"]
     dice = [float(row[2]) for row in values["images"]]
     assert dice == sorted(dice)
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_the_table_promises_an_interval_only_for_many_images(count: int) -> None:
+    task = task_of("multilabel")
+    values = page_values(report_of(task, samples_of(task, count)))
+    assert any("95 %" in heading for heading in values["interval_headings"]) == (count >= 20)
+    assert values["about"].startswith("1 image of" if count == 1 else f"{count} images of")
