@@ -111,6 +111,11 @@ def write_labels(data: Path, way: str, seed: int) -> Path:
     return folder
 
 
+def name_of(way: str, seed: int, options: argparse.Namespace) -> str:
+    """Return the name of a training in the results."""
+    return f"{way} {options.smoothness:g} {options.background:g} {seed}"
+
+
 def train(folder: Path, way: str, seed: int, options: argparse.Namespace) -> float:
     """Train one network, and return its mean Dice of the classes on the test images."""
     data = folder / "data" / str(seed)
@@ -126,7 +131,8 @@ def train(folder: Path, way: str, seed: int, options: argparse.Namespace) -> flo
     scored = {"list_file": str(data / "held-out.csv")}
     config["data"] = {"sets": {way: labelled, "scored": scored}}
     config["train"]["smoothness"] = options.smoothness
-    place = folder / f"run-{way}-{options.smoothness:g}-{seed}"
+    config["class_weights"] = {"background": options.background}
+    place = folder / f"run-{name_of(way, seed, options)}".replace(" ", "-")
     run = segkit.train(config, place, resume=(place / "config.yaml").is_file())
     dice: float = run.scored()["mean"]["dice_foreground"]
     return dice
@@ -140,6 +146,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000, help="steps of each training")
     parser.add_argument("--stroke-images", type=int, default=200, help="training images")
     parser.add_argument("--smoothness", type=float, default=0.0, help="weight of this term")
+    parser.add_argument(
+        "--background", type=float, default=1.0, help="weight of the background, for boxes"
+    )
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="what to train")
     parser.add_argument("--normalization", default="batch", help="of the networks")
     options = parser.parse_args()
@@ -150,14 +159,13 @@ def main() -> None:
         results = json.loads(record.read_text(encoding="utf-8"))
     for seed in range(options.seeds):
         for way in options.ways:
-            key = f"{way} {options.smoothness:g} {seed}"
+            key = name_of(way, seed, options)
             if key not in results:
                 results[key] = train(options.folder, way, seed, options)
                 record.write_text(json.dumps(results, indent=1), encoding="utf-8")
     console = Console()
     for way in options.ways:
-        keys = [f"{way} {options.smoothness:g} {seed}" for seed in range(options.seeds)]
-        dice = [results[key] for key in keys]
+        dice = [results[name_of(way, seed, options)] for seed in range(options.seeds)]
         listed = ", ".join(f"{value:.3f}" for value in dice)
         console.print(f"{way}: {statistics.fmean(dice):.3f} ({listed})")
     console.print(machine_line(machine()))
