@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segkit.errors import ConfigError
 from segkit.io.images import as_display
-from segkit.task import Task
-from segkit.task.layers import decided_pixels, labelled_pixels, layer_of
+from segkit.task import VOID, Task
+from segkit.task.layers import any_plane, decided_pixels, labelled_pixels, layer_of
 from segkit.task.palette import Colour, default_palette
 
 OverlayStyle = Literal["both", "fill", "outlines"]
@@ -112,7 +112,7 @@ def _draw_classes(
 
 def _known_absent(task: Task, mask: np.ndarray) -> np.ndarray:
     """Return the pixels that are known to have no foreground class, (H, W) bool."""
-    absent = labelled_pixels(mask)
+    absent = ~any_plane(mask == VOID)
     if task.exclusive:
         absent &= decided_pixels(task, mask)
     for index in task.foreground:

@@ -277,6 +277,17 @@ def test_pixels_of_no_class_are_dark_among_unlabelled_ones(task: Task, absent: i
     assert not is_mostly_unlabelled(np.zeros_like(target))
 
 
+def test_a_pixel_that_may_have_another_class_is_not_dark() -> None:
+    task = Task.multilabel(["a", "b"])
+    target = np.full((9, 9, 2), VOID, np.uint8)
+    target[1] = 0
+    target[3, :, 0] = 0
+    white = np.full((9, 9, 3), 255, np.uint8)
+    is_dark = overlay(task, white, target, has_strokes=True).max(-1) < 100
+    assert is_dark[1].all()
+    assert not is_dark[[0, *range(2, 9)]].any()
+
+
 @pytest.mark.parametrize(
     ("task", "names"),
     [
