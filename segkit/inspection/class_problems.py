@@ -213,9 +213,10 @@ def _never_absent(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Pr
 
 
 def _uncertain_background(task: Task, facts: Sequence[SampleFingerprint]) -> Iterator[Problem]:
-    """Yield a problem if a sigmoid for the background never sees a pixel of the background.
+    """Yield a problem if the background has its own probability, and no pixel is surely background.
 
-    Softmax learns the background also from sets of classes: it is what all of them have in common.
+    Classes that compete for one probability learn the background from sets of classes, too: it is
+    what all of them have in common.
     """
     background = task.background_index
     if background is None or task.classes_compete or not task.sets:
@@ -224,9 +225,10 @@ def _uncertain_background(task: Task, facts: Sequence[SampleFingerprint]) -> Ite
     if any(fact.classes[background] for fact in train):
         return
     message = (
-        f"the head has a sigmoid per class, and the training masks have no pixel that is surely "
-        f"{task.background}, so {task.background} will hardly be predicted. Use one softmax "
-        f"(task.head: softmax), or annotate all classes in some images"
+        f"each class has a probability of its own (task.head), and the training masks have no "
+        f"pixel that is surely {task.background}, so {task.background} will hardly be predicted. "
+        f"Leave task.head out, so that the classes share one probability, or annotate all classes "
+        f"in some images"
     )
     yield problem_of("warning", "no-background", message)
 

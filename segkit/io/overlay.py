@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segkit.errors import ConfigError
 from segkit.io.images import as_display
-from segkit.task import VOID, Task
+from segkit.task import Task
 from segkit.task.layers import any_plane, decided_pixels, labelled_pixels, layer_of
 from segkit.task.palette import Colour, default_palette
 
@@ -112,9 +112,7 @@ def _draw_classes(
 
 def _known_absent(task: Task, mask: np.ndarray) -> np.ndarray:
     """Return the pixels that are known to have no foreground class, (H, W) bool."""
-    absent = ~any_plane(mask == VOID)
-    if task.exclusive:
-        absent &= decided_pixels(task, mask)
+    absent = ~any_plane(~decided_pixels(task, mask))
     for index in task.foreground:
         absent &= ~layer_of(task, mask, index)
     return absent
@@ -187,13 +185,20 @@ def legend_of(task: Task, has_strokes: bool = False) -> list[tuple[str, Colour]]
     palette = overlay_palette(task)
     entries = [(task.classes[index], palette[index]) for index in task.foreground]
     if has_strokes:
-        absent = "none of the classes"
-        if task.exclusive or task.kind == "binary":
-            absent = task.background or "background"
-        if len(task.foreground) < task.channels or not task.exclusive:
+        absent = _name_of_absence(task)
+        if absent is not None:
             entries.append((absent, NO_CLASS))
         entries.append(("unlabelled", UNLABELLED))
     return entries
+
+
+def _name_of_absence(task: Task) -> str | None:
+    """Return the name of pixels without a foreground class; None if every pixel has one."""
+    if task.implies_background:
+        return "background"
+    if task.background is None and task.can_be_nothing:
+        return "none of the classes"
+    return task.background
 
 
 class _StripedLayer:

@@ -295,6 +295,7 @@ def test_a_pixel_that_may_have_another_class_is_not_dark() -> None:
         (Task.multiclass(["ground", "a", "b"], background="ground"), ["a", "b", "ground"]),
         (Task.multiclass(["a", "b"], background=None), ["a", "b"]),
         (Task.multilabel(["a", "b"]), ["a", "b", "none of the classes"]),
+        (Task.multilabel(["a"]), ["a", "none of the classes"]),
     ],
 )
 def test_the_legend_of_strokes_names_what_has_no_class(task: Task, names: list[str]) -> None:
